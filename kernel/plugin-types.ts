@@ -1,0 +1,132 @@
+/**
+ * What a plugin is and what it is given: the contract between the kernel and every plugin, built-in or not.
+ *
+ * Invariant: everything a plugin registers through its context belongs to the context's scope and is gone when the
+ * scope closes.
+ */
+import type { Clock } from './clock.ts';
+import type { Database } from './database-types.ts';
+import type { KernelHooks } from './hooks.ts';
+import type { Logger } from './logger.ts';
+
+/** A JSON Schema, as ajv takes it. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** Service name → semver version (in `provides`) or semver range (in `requires` and `optional`). */
+export type Versions = Readonly<Record<string, string>>;
+
+/**
+ * A plugin. Write one with `definePlugin` from `glyphcase/sdk`, which infers the config type.
+ *
+ * `activate` may be synchronous; a plugin whose `activate` returns nothing is active as soon as the call returns.
+ */
+export interface PluginDefinition<Config = unknown> {
+  readonly name: string;
+  /** Semver version of the plugin. */
+  readonly version: string;
+  /** Semver range of the GlyphCase versions it runs on. */
+  readonly glyphcase?: string;
+  /** Services it cannot run without: name → semver range. */
+  readonly requires?: Versions;
+  /** Services it uses when they are there: name → semver range. */
+  readonly optional?: Versions;
+  /** Services it offers: name → semver version. */
+  readonly provides?: Versions;
+  /** JSON Schema of its options; defaults are applied before `activate`. */
+  readonly config?: JsonSchema;
+  activate(ctx: PluginContext<Config>): void | Promise<void>;
+  /** Only for what the scope cannot undo; everything registered through `ctx` is undone without it. */
+  deactivate?(ctx: PluginContext<Config>): void | Promise<void>;
+}
+
+/** Takes back a registration; idempotent. */
+export type Disposer = () => void;
+
+/** A duration in milliseconds, or as text: `500ms`, `10s`, `5m`, `1h`, `7d`. */
+export type Duration = number | string;
+
+/** Owner of registrations. Closing runs disposers in reverse order; a closed scope owns nothing. */
+export interface Scope {
+  readonly label: string;
+  readonly closed: boolean;
+  /** Aborted when the scope begins to close. */
+  readonly signal: AbortSignal;
+  /** Runs `fn` when the scope closes. Returns a disposer that runs it now. On a closed scope `fn` runs at once, with a warning. */
+  defer(fn: () => void | Promise<void>, label?: string): Disposer;
+  /** A scope that closes with this one, or earlier. */
+  child(label: string): Scope;
+  /** Closes children and disposers, last registered first, each within its time limit. Never throws; returns what failed. */
+  close(): Promise<readonly Error[]>;
+  /** Labels of what it owns now, children nested. */
+  inspect(): ScopeReport;
+}
+
+export interface ScopeReport {
+  readonly label: string;
+  readonly owned: readonly string[];
+  readonly children: readonly ScopeReport[];
+}
+
+/** The event bus: named channels, synchronous listeners, each isolated from the others' errors. */
+export interface Bus {
+  /** Registers a listener; the same function may be registered more than once. */
+  on(channel: string, listener: (payload: never) => unknown): Disposer;
+  /** Calls every listener that was registered when the call began; a throwing one is reported and skipped. Returns how many were called. */
+  emit(channel: string, payload: unknown): number;
+  /** Number of listeners on a channel. */
+  count(channel: string): number;
+}
+
+/** What a plugin is given in `activate`. Dead once the plugin is unloaded: calls then throw `GC_SCOPE_CLOSED`. */
+export interface PluginContext<Config = unknown> {
+  readonly name: string;
+  readonly config: Config;
+  readonly scope: Scope;
+  /** Aborted when the plugin is being unloaded. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly db: Database;
+  /** The kernel's hooks; taps belong to this plugin. */
+  readonly hooks: KernelHooks;
+  on(channel: string, listener: (payload: never) => unknown): Disposer;
+  emit(channel: string, payload: unknown): number;
+  /** A service it requires (or an optional one that is present; otherwise throws `GC_NO_SERVICE`). Valid until the plugin unloads. */
+  use<Service>(name: string): Service;
+  /** Calls `fn` now if the optional service is there, and whenever it comes; the disposer it returns runs when the service goes. */
+  onService<Service>(name: string, fn: (service: Service) => void | Disposer): Disposer;
+  /** Offers a service named in `provides`. */
+  provide<Service>(name: string, service: Service): void;
+  every(interval: Duration, fn: () => void): Disposer;
+  timeout(delay: Duration, fn: () => void): Disposer;
+  defer(fn: () => void | Promise<void>, label?: string): Disposer;
+  child(label: string): Scope;
+}
+
+/** Where a plugin or a skill stands. `waiting` … `disabled` are side states, the others follow each other. */
+export type UnitState =
+  | 'discovered'
+  | 'resolved'
+  | 'activating'
+  | 'active'
+  | 'draining'
+  | 'deactivating'
+  | 'waiting'
+  | 'incompatible'
+  | 'failed'
+  | 'quarantined'
+  | 'disabled';
+
+/** One line of `plugins.list()`. Timings are milliseconds. */
+export interface PluginReport {
+  readonly id: string;
+  readonly version: string;
+  readonly state: UnitState;
+  /** Why it is not active, in sentences; empty when it is. */
+  readonly reasons: readonly string[];
+  readonly error?: Error;
+  readonly provides: Versions;
+  readonly requires: Versions;
+  readonly activatedInMs?: number;
+  readonly owns: ScopeReport;
+}

@@ -1,0 +1,50 @@
+/**
+ * `glyphcase/sdk`: what a plugin's author imports. Loads no database.
+ *
+ * The built-in plugins use this door and no other.
+ */
+import type { PluginDefinition } from '../kernel/plugin-types.ts';
+
+export { ERRORS, GlyphError, messageOf } from '../kernel/errors.ts';
+export type { ErrorCode, ErrorDetails } from '../kernel/errors.ts';
+export type { Clock, Timer } from '../kernel/clock.ts';
+export type { Logger } from '../kernel/logger.ts';
+export type {
+  Database,
+  Params,
+  Row,
+  Source,
+  SqlValue,
+  Transaction,
+  TransactionOptions,
+} from '../kernel/database-types.ts';
+export type { Hook, KernelHooks, RowTarget, TapOptions } from '../kernel/hooks.ts';
+export type {
+  Bus,
+  Disposer,
+  Duration,
+  JsonSchema,
+  PluginContext,
+  PluginDefinition,
+  PluginReport,
+  Scope,
+  ScopeReport,
+  UnitState,
+  Versions,
+} from '../kernel/plugin-types.ts';
+
+/**
+ * Declares a plugin and lets TypeScript infer the type of its config.
+ *
+ * @example
+ * ```ts
+ * export default definePlugin<{ prefix: string }>({
+ *   name: 'greeter', version: '1.0.0',
+ *   config: { type: 'object', properties: { prefix: { type: 'string', default: 'Hello' } } },
+ *   activate(ctx) { ctx.log.info(`${ctx.config.prefix}, I am awake`); },
+ * });
+ * ```
+ */
+export function definePlugin<Config = unknown>(definition: PluginDefinition<Config>): PluginDefinition<Config> {
+  return definition;
+}
