@@ -46,9 +46,9 @@ export interface Database {
   /** The transaction the calling code runs in, if any. */
   readonly current: Transaction | undefined;
 
-  /** A prepared statement on the writer, from the cache. @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN */
+  /** A prepared statement on the writer, the caller's own to keep. @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN */
   prepare(sql: string): BetterSqlite3.Statement;
-  /** A prepared statement on the reader, from the cache. @throws as {@link prepare} */
+  /** A prepared statement on the reader, the caller's own to keep. @throws as {@link prepare} */
   prepareRead(sql: string): BetterSqlite3.Statement;
 
   /** All rows of a SELECT, on the connection the calling code should see (the writer inside a transaction, else the reader). Integers are exact. */
@@ -57,6 +57,12 @@ export interface Database {
   get(sql: string, params?: Params): Row | undefined;
   /** First column of the first row, or undefined. */
   value(sql: string, params?: Params): SqlValue | undefined;
+  /** Runs one statement on the writer; for use inside a transaction. */
+  run(sql: string, params?: Params): { readonly changes: number; readonly lastInsertId: number | bigint };
+  /** Runs a script on the writer; for use inside a transaction. */
+  exec(sql: string): void;
+  /** True when the statement writes nothing, directly. */
+  isReadOnly(sql: string): boolean;
 
   /**
    * Runs `fn` at once in a transaction of its own (a savepoint when one is open). For synchronous callers such as `watch()`.
@@ -64,11 +70,21 @@ export interface Database {
    */
   write<T>(fn: (transaction: Transaction) => T, options?: TransactionOptions): T;
   /** Runs a synchronous `fn` in a transaction as soon as the writer is free; never blocks the event loop while it waits. */
-  exclusive<T>(fn: (transaction: Transaction) => T, options?: TransactionOptions): Promise<T>;
+  exclusive<T>(
+    fn: (transaction: Transaction) => T,
+    options?: TransactionOptions & {
+      /** `fn` runs one statement, which is atomic by itself: no savepoint is needed inside a transaction. */
+      readonly oneStatement?: boolean;
+    },
+  ): Promise<T>;
   /** Runs `fn`, synchronous or not, in a transaction; commits, or rolls back and rethrows. Nested calls are savepoints. */
   transaction<T>(fn: (transaction: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Runs `fn` inside a savepoint of the current transaction and undoes it if it throws. */
   savepoint<T>(fn: () => T): T;
+  /** Runs `fn` in the async context in which the database was opened, outside every transaction. */
+  outside<T>(fn: () => T): T;
+  /** Resolves when reading does not show somebody's uncommitted work; undefined when that is so now. Only an in-memory database makes anyone wait. */
+  whenReadable(): Promise<void> | undefined;
   /** Queues a small bookkeeping write: it runs in a transaction of its own before the next read or write of the host, and soon in any case. */
   deferWrite(fn: () => void): void;
   /** Runs the queued bookkeeping writes now, if the writer is free. Returns false when they have to wait. */

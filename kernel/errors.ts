@@ -13,7 +13,8 @@ export const ERRORS = {
   GC_BAD_VALUE: 'Bind numbers, bigints, strings, booleans, null, Date, Uint8Array, plain objects or arrays.',
   GC_CLOSED: 'The database, plugin or handle was closed; open it again before use.',
   // --- database
-  GC_NODE_VERSION: 'Install Node.js 22.18 or newer (https://nodejs.org), or run the project through its pinned `node` package.',
+  GC_NODE_VERSION:
+    'Install Node.js 22.18 or newer (https://nodejs.org), or run the project through its pinned `node` package.',
   GC_NOT_A_DATABASE: 'Point GlyphCase at a SQLite file, or at a new file name.',
   GC_CANNOT_OPEN: 'Check that the folder exists and that this user may read and write it.',
   GC_READ_ONLY: 'GlyphCase keeps its log in the file, so it needs to write; make the file and its folder writable.',
@@ -26,7 +27,8 @@ export const ERRORS = {
   GC_CONSTRAINT: 'The row breaks a constraint of its table; change the row or the constraint.',
   GC_WRITE_IN_QUERY: 'Use execute() for statements that write.',
   GC_INTERNAL_TABLE: 'Tables that begin with _capsule belong to GlyphCase; read them, do not write them.',
-  GC_TRANSACTION: 'Await every statement inside the transaction callback, and do not use a transaction after it has ended.',
+  GC_TRANSACTION:
+    'Await every statement inside the transaction callback, and do not use a transaction after it has ended.',
   // --- change log and watchers
   GC_NOT_WATCHABLE: 'Watch an ordinary table; for views and joins watch a SELECT.',
   GC_BAD_FILTER: 'A filter is an expression over the columns of one table, such as "status = ?".',
@@ -40,12 +42,14 @@ export const ERRORS = {
   GC_PLUGIN_TIMEOUT: 'The named phase did not finish in time; you may have forgotten to resolve a promise.',
   GC_NO_SERVICE: 'Load a plugin that provides the service, in the version range asked for.',
   GC_NO_SUCH_PLUGIN: 'plugins.list() names the plugins that are loaded.',
+  GC_INTERNAL: 'This is a defect in GlyphCase itself; please report it with the message and what led to it.',
   GC_SCOPE_CLOSED: 'The plugin or skill that owns this handle was unloaded.',
   // --- Lua and skills
   GC_LUA: 'Correct the Lua code at the given file and line.',
   GC_LUA_SYNTAX: 'Correct the Lua syntax at the given file and line.',
   GC_LUA_TIME: 'The script ran longer than its time limit; do less per call, or raise limits.time in the manifest.',
-  GC_LUA_MEMORY: 'The script needed more memory than its limit; keep less in memory, or raise limits.memory in the manifest.',
+  GC_LUA_MEMORY:
+    'The script needed more memory than its limit; keep less in memory, or raise limits.memory in the manifest.',
   GC_LUA_VALUE: 'Only nil, booleans, numbers, strings and tables of these cross between Lua and the host.',
   GC_BAD_MANIFEST: 'Correct manifest.json at the given key; skills.manifest.schema.json describes every key.',
   GC_NO_SUCH_SKILL: 'skills.list() names the skills that are loaded.',

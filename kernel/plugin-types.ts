@@ -34,6 +34,12 @@ export interface PluginDefinition<Config = unknown> {
   readonly provides?: Versions;
   /** JSON Schema of its options; defaults are applied before `activate`. */
   readonly config?: JsonSchema;
+  /**
+   * How a running instance is replaced. `swap`, the default: the new one is activated beside the old one, and takes over
+   * without a gap when it is ready. `restart`, for what cannot exist twice (a port, a lock, a cursor): the old one stops
+   * first, and is started again if the new one fails.
+   */
+  readonly reload?: 'swap' | 'restart';
   activate(ctx: PluginContext<Config>): void | Promise<void>;
   /** Only for what the scope cannot undo; everything registered through `ctx` is undone without it. */
   deactivate?(ctx: PluginContext<Config>): void | Promise<void>;
@@ -45,17 +51,23 @@ export type Disposer = () => void;
 /** A duration in milliseconds, or as text: `500ms`, `10s`, `5m`, `1h`, `7d`. */
 export type Duration = number | string;
 
-/** Owner of registrations. Closing runs disposers in reverse order; a closed scope owns nothing. */
+/** Owner of registrations. Closing goes children first, then disposers in reverse order; a closed scope owns nothing. */
 export interface Scope {
   readonly label: string;
   readonly closed: boolean;
   /** Aborted when the scope begins to close. */
   readonly signal: AbortSignal;
-  /** Runs `fn` when the scope closes. Returns a disposer that runs it now. On a closed scope `fn` runs at once, with a warning. */
+  /**
+   * Runs `fn` when the scope closes. Returns a disposer that runs it now, and reports what fails to the log.
+   * On a closed scope `fn` runs at once, with a warning.
+   */
   defer(fn: () => void | Promise<void>, label?: string): Disposer;
   /** A scope that closes with this one, or earlier. */
   child(label: string): Scope;
-  /** Closes children and disposers, last registered first, each within its time limit. Never throws; returns what failed. */
+  /**
+   * Closes children, then disposers, each last registered first and within its time limit. Never rejects; resolves to
+   * what failed. What can be undone synchronously is undone before it returns, up to the first disposer that takes time.
+   */
   close(): Promise<readonly Error[]>;
   /** Labels of what it owns now, children nested. */
   inspect(): ScopeReport;
@@ -77,27 +89,44 @@ export interface Bus {
   count(channel: string): number;
 }
 
-/** What a plugin is given in `activate`. Dead once the plugin is unloaded: calls then throw `GC_SCOPE_CLOSED`. */
+/**
+ * What a plugin is given in `activate`.
+ *
+ * Dead once the plugin is unloaded. From the moment its scope begins to close, calls that register something throw
+ * `GC_SCOPE_CLOSED`; once it has closed, so do `emit` and `use`. Two calls always work, because code that is being torn
+ * down needs them: `defer`, which then runs its function at once, and `log`.
+ *
+ * During a reload by `swap` the new instance's listeners, taps, intervals, `onService` callbacks and services are held
+ * back and go live in one step with the old one's going, so that no event reaches both. One-shot timeouts run.
+ */
 export interface PluginContext<Config = unknown> {
   readonly name: string;
   readonly config: Config;
   readonly scope: Scope;
   /** Aborted when the plugin is being unloaded. */
   readonly signal: AbortSignal;
+  /** The host's logger; every entry carries the field `plugin`. */
   readonly log: Logger;
+  /** The host's clock; timers made on it belong to this plugin. What a timer throws is logged, not fatal. */
   readonly clock: Clock;
   readonly db: Database;
   /** The kernel's hooks; taps belong to this plugin. */
   readonly hooks: KernelHooks;
   on(channel: string, listener: (payload: never) => unknown): Disposer;
   emit(channel: string, payload: unknown): number;
-  /** A service it requires (or an optional one that is present; otherwise throws `GC_NO_SERVICE`). Valid until the plugin unloads. */
+  /**
+   * A service named in `requires` or `optional`. Valid until the plugin unloads; of an optional one, which may go
+   * earlier, prefer {@link onService}.
+   * @throws GC_NO_SERVICE when it is absent, GC_BAD_PLUGIN when it is not declared.
+   */
   use<Service>(name: string): Service;
-  /** Calls `fn` now if the optional service is there, and whenever it comes; the disposer it returns runs when the service goes. */
+  /** Calls `fn` now if the service is there, and whenever it comes; the disposer it returns runs when the service goes. */
   onService<Service>(name: string, fn: (service: Service) => void | Disposer): Disposer;
-  /** Offers a service named in `provides`. */
+  /** Offers a service named in `provides`; others get it as soon as this plugin is active. */
   provide<Service>(name: string, service: Service): void;
+  /** Runs `fn` again and again. What it throws is logged, and it runs again. */
   every(interval: Duration, fn: () => void): Disposer;
+  /** Runs `fn` once. */
   timeout(delay: Duration, fn: () => void): Disposer;
   defer(fn: () => void | Promise<void>, label?: string): Disposer;
   child(label: string): Scope;
@@ -125,6 +154,8 @@ export interface PluginReport {
   /** Why it is not active, in sentences; empty when it is. */
   readonly reasons: readonly string[];
   readonly error?: Error;
+  /** When a failed one is tried again, Unix epoch in ms. */
+  readonly retryAt?: number;
   readonly provides: Versions;
   readonly requires: Versions;
   readonly activatedInMs?: number;

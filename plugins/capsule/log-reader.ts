@@ -1,0 +1,185 @@
+/**
+ * Reads a range of the log and gives back what really happened to each row.
+ *
+ * Invariants:
+ * - A wide row's continuations are joined to its head.
+ * - A candidate becomes a DELETE only when the next INSERT or UPDATE of its table carries the candidate's NEW image and is
+ *   not the candidate's own row; otherwise it never happened.
+ * - Within one transaction the images of one row form a chain; where a trigger's nested write stands before the write that
+ *   caused it, the two are put in order.
+ */
+import type { Database, SqlValue } from '../../sdk/plugin.ts';
+import { sameImage, sameKey } from './images.ts';
+import type { LoggedChange } from './images.ts';
+import { LOG_WIDTH, continuationsOf, widthOf } from './layout.ts';
+import type { TableLayout } from './layout.ts';
+import { orderByImages } from './order.ts';
+import { OP } from './triggers.ts';
+
+type RawRow = SqlValue[];
+
+export interface LogSource {
+  readonly db: Database;
+  layout(id: number): TableLayout | undefined;
+  readonly foreignTriggers: boolean;
+}
+
+export class LogReader {
+  readonly #source: LogSource;
+  readonly #statements = new Map<number, ReturnType<Database['prepare']>>();
+  #widest = 1;
+
+  constructor(source: LogSource) {
+    this.#source = source;
+  }
+
+  /** Log columns are read up to the widest layout known, not all 32. */
+  widen(layout: TableLayout): void {
+    this.#widest = Math.max(this.#widest, Math.min(LOG_WIDTH, widthOf(layout)));
+  }
+
+  /** The changes in `(from, to]`, in order of commit. */
+  read(from: number, to: number): LoggedChange[] {
+    const rows = this.#rows(from, to);
+    const changes: LoggedChange[] = [];
+    let pending: RawRow[] = [];
+    let candidates: Candidate[] = [];
+    for (const row of rows) {
+      const seq = row[0] as number;
+      const op = row[2] as number;
+      if (op > OP.continuation) {
+        pending.push(row);
+        continue;
+      }
+      const layout = this.#source.layout(row[1] as number);
+      if (layout === undefined) {
+        pending = [];
+        continue;
+      }
+      const images = this.#images(layout, row, pending, op);
+      pending = [];
+      if (op === OP.candidate || op === OP.rowidCandidate) {
+        candidates = addCandidate(candidates, { seq, logSeq: seq, layout, op, ...images } as Candidate);
+        continue;
+      }
+      const change = { seq, logSeq: seq, layout, op: op as 1 | 2 | 3, ...images, hidden: false };
+      if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes);
+      changes.push(change);
+    }
+    return this.#source.foreignTriggers ? orderByImages(changes) : changes;
+  }
+
+  #rows(from: number, to: number): RawRow[] {
+    const rows = this.#statement(this.#widest).all(from, to) as RawRow[];
+    if (!rows.some(hasInexact)) return this.#wideEnough(rows, from, to);
+    const exact = this.#statement(this.#widest).safeIntegers(true);
+    try {
+      return this.#wideEnough((exact.all(from, to) as RawRow[]).map((row) => row.map(narrow)), from, to);
+    } finally {
+      exact.safeIntegers(false);
+    }
+  }
+
+  /** Another host may have logged a layout this one has not met; then the range is read again with room for it. */
+  #wideEnough(rows: RawRow[], from: number, to: number): RawRow[] {
+    const before = this.#widest;
+    let last = -1;
+    for (const row of rows) {
+      const id = row[1] as number;
+      if (id === last) continue;
+      last = id;
+      const layout = this.#source.layout(id);
+      if (layout !== undefined) this.widen(layout);
+    }
+    return this.#widest > before ? this.#rows(from, to) : rows;
+  }
+
+  #statement(width: number): ReturnType<Database['prepare']> {
+    let statement = this.#statements.get(width);
+    if (statement === undefined) {
+      const slots = (prefix: string): string => Array.from({ length: width }, (_, index) => prefix + index).join(', ');
+      statement = this.#source.db
+        .prepareRead(
+          `SELECT seq, table_id, op, ${slots('o')}, ${slots('n')} FROM main._capsule_log WHERE seq > ? AND seq <= ? ORDER BY seq`,
+        )
+        .raw();
+      this.#statements.set(width, statement);
+    }
+    return statement;
+  }
+
+  #images(
+    layout: TableLayout,
+    head: RawRow,
+    continuations: readonly RawRow[],
+    op: number,
+  ): { old: RawRow | undefined; now: RawRow | undefined } {
+    const width = widthOf(layout);
+    const stored = (head.length - 3) / 2;
+    const wantsOld = op !== OP.insert;
+    const wantsNow = op !== OP.delete;
+    if (width <= LOG_WIDTH) {
+      return {
+        old: wantsOld ? head.slice(3, 3 + width) : undefined,
+        now: wantsNow ? head.slice(3 + stored, 3 + stored + width) : undefined,
+      };
+    }
+    // Continuations are logged from the last chunk down; candidates of one statement may share the run, so take the nearest.
+    const chunks = [head, ...continuations.slice(-continuationsOf(layout)).reverse()];
+    const join = (offset: number): RawRow =>
+      chunks.flatMap((row, chunk) => row.slice(offset, offset + Math.min(LOG_WIDTH, width - chunk * LOG_WIDTH)));
+    return { old: wantsOld ? join(3) : undefined, now: wantsNow ? join(3 + stored) : undefined };
+  }
+}
+
+interface Candidate extends Omit<LoggedChange, 'op' | 'hidden'> {
+  readonly op: number;
+  readonly old: readonly SqlValue[];
+  readonly now: readonly SqlValue[];
+}
+
+/** Candidates of one row operation share the NEW image; a different one means that the earlier operation came to nothing. */
+function addCandidate(candidates: Candidate[], candidate: Candidate): Candidate[] {
+  const kept = candidates.filter(
+    (other) => other.layout.id !== candidate.layout.id || sameImage(other.now, candidate.now, -1),
+  );
+  return [...kept, candidate];
+}
+
+/** Decides what the next change of a table means for the candidates of that table; confirmed ones are put before it. */
+function resolveCandidates(candidates: Candidate[], change: LoggedChange, changes: LoggedChange[]): Candidate[] {
+  const rest: Candidate[] = [];
+  for (const candidate of candidates) {
+    if (candidate.layout.id !== change.layout.id) {
+      rest.push(candidate);
+    } else if (change.op === OP.delete) {
+      // A cascade inside the same statement may delete other rows of the table; deleting the candidate itself settles it.
+      if (!sameKey(candidate.layout, candidate.old, change.old)) rest.push(candidate);
+    } else if (confirms(candidate, change)) {
+      const { seq, logSeq, layout, old } = candidate;
+      changes.push({ seq, logSeq, layout, op: OP.delete, old, now: undefined, hidden: true });
+    }
+  }
+  return rest;
+}
+
+function confirms(candidate: Candidate, change: LoggedChange): boolean {
+  const { layout } = candidate;
+  const now = change.now as readonly SqlValue[];
+  const rowidAt = layout.rowidColumn >= 0 ? layout.rowidColumn : layout.logsRowid ? layout.columns.length : -1;
+  if (!sameImage(candidate.now, now, rowidAt)) return false;
+  if (candidate.op === OP.rowidCandidate && rowidAt >= 0 && candidate.old[rowidAt] !== now[rowidAt]) return false;
+  return !(change.op === OP.update && sameKey(layout, candidate.old, change.old));
+}
+
+const hasInexact = (row: RawRow): boolean => {
+  for (const value of row) {
+    if (typeof value === 'number' && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER)) return true;
+  }
+  return false;
+};
+
+const narrow = (value: SqlValue): SqlValue =>
+  typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER
+    ? Number(value)
+    : value;

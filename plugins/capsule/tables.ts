@@ -1,0 +1,223 @@
+/**
+ * Watched tables: their layouts, their triggers, and what becomes of both when a schema changes.
+ *
+ * Invariant: for every attached table that exists, the triggers in the file are those of its current layout and newer than
+ * any other trigger on it (SQLite fires the newest first, and the log's order relies on ours being first).
+ */
+import { sameName } from '../../sdk/plugin.ts';
+import type { Database } from '../../sdk/plugin.ts';
+import { findTable, quote, readLayout, readUniqueKeys, widthOf } from './layout.ts';
+import type { TableLayout } from './layout.ts';
+import { parseTriggerName, triggersFor } from './triggers.ts';
+import type { RepairReport } from './types.ts';
+
+/** What happened to an attached table since the schema was last looked at. */
+export interface SchemaChange {
+  readonly table: string;
+  readonly kind: 'changed' | 'renamed' | 'dropped' | 'returned' | 'repaired';
+  readonly newName?: string;
+}
+
+interface Attached {
+  /** Id of its current layout; undefined while the table does not exist. */
+  layoutId: number | undefined;
+}
+
+interface StoredLayout extends Omit<TableLayout, 'id' | 'table'> {
+  readonly width: number;
+}
+
+export class WatchedTables {
+  readonly #db: Database;
+  readonly #attached = new Map<string, Attached>();
+  readonly #layouts = new Map<number, TableLayout>();
+  #schemaVersion = -1;
+  /** True when other triggers exist in the file, whose nested writes may stand in the log before the write that caused them. */
+  foreignTriggers = false;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#attached.keys()];
+  }
+
+  has(table: string): boolean {
+    return this.#nameOf(table) !== undefined;
+  }
+
+  /** The layout with this id, from memory or from the file. */
+  layout(id: number): TableLayout | undefined {
+    const known = this.#layouts.get(id);
+    if (known !== undefined) return known;
+    const row = this.#db.prepareRead('SELECT name, layout FROM _capsule_tables WHERE id = ?').get(id) as
+      | { name: string; layout: string }
+      | undefined;
+    if (row === undefined) return undefined;
+    const layout: TableLayout = { ...(JSON.parse(row.layout) as StoredLayout), id, table: row.name };
+    this.#layouts.set(id, layout);
+    return layout;
+  }
+
+  /** The current layout of an attached table. */
+  current(table: string): TableLayout | undefined {
+    const name = this.#nameOf(table);
+    const id = name === undefined ? undefined : this.#attached.get(name)?.layoutId;
+    return id === undefined ? undefined : this.layout(id);
+  }
+
+  /**
+   * Puts triggers on a table, if they are not there yet.
+   * @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_LOCKED
+   */
+  attach(table: string): TableLayout {
+    const layout = readLayout(this.#db, table);
+    const known = this.#attached.get(layout.table);
+    if (known?.layoutId !== undefined && !this.#schemaMoved()) return this.layout(known.layoutId) as TableLayout;
+    const { id } = this.#db.write(() => this.#ensure(layout));
+    this.#attached.set(layout.table, { layoutId: id });
+    this.#noteSchema();
+    return this.layout(id) as TableLayout;
+  }
+
+  /** Takes the triggers off; the log's rows stay readable. */
+  detach(table: string): void {
+    const name = this.#nameOf(table);
+    if (name === undefined) return;
+    this.#attached.delete(name);
+    this.#db.write(() => this.#dropTriggers(name));
+    this.#noteSchema();
+  }
+
+  /** Forgets a table without touching the file. */
+  forget(table: string): void {
+    const name = this.#nameOf(table);
+    if (name !== undefined) this.#attached.delete(name);
+  }
+
+  /** Drops the table's triggers so that an ALTER TABLE that they name can run; {@link verify} puts them back. */
+  suspend(table: string): void {
+    const name = this.#nameOf(table);
+    if (name !== undefined) this.#dropTriggers(name);
+  }
+
+  /** Repairs the triggers of one table. */
+  repair(table: string): RepairReport {
+    const layout = readLayout(this.#db, table);
+    const report = this.#db.write(() => this.#ensure(layout));
+    this.#attached.set(layout.table, { layoutId: report.id });
+    this.#noteSchema();
+    return { table: layout.table, created: report.created, dropped: report.dropped };
+  }
+
+  /** True when some program has changed the schema since the last look. Costs about a microsecond. */
+  schemaMoved(): boolean {
+    return this.#schemaMoved();
+  }
+
+  /** Looks at every attached table, repairs what has to be, and tells what happened. */
+  verify(): readonly SchemaChange[] {
+    const changes = this.#db.write(() => this.names.flatMap((name) => this.#verifyOne(name)));
+    this.#noteSchema();
+    return changes;
+  }
+
+  #verifyOne(name: string): SchemaChange[] {
+    const attached = this.#attached.get(name) as Attached;
+    if (findTable(this.#db, name) === undefined) {
+      if (attached.layoutId === undefined) return [];
+      const newName = this.#renamedTo(attached.layoutId);
+      if (newName === undefined) {
+        attached.layoutId = undefined;
+        return [{ table: name, kind: 'dropped' }];
+      }
+      this.#attached.delete(name);
+      this.#attached.set(newName, { layoutId: this.#ensure(readLayout(this.#db, newName)).id });
+      return [{ table: name, kind: 'renamed', newName }];
+    }
+    const before = attached.layoutId;
+    const { id, created } = this.#ensure(readLayout(this.#db, name));
+    attached.layoutId = id;
+    if (before === undefined) return [{ table: name, kind: 'returned' }];
+    if (before !== id) return [{ table: name, kind: 'changed' }];
+    return created.length > 0 ? [{ table: name, kind: 'repaired' }] : [];
+  }
+
+  /** A renamed table still carries our triggers, and those carry the layout's id. */
+  #renamedTo(layoutId: number): string | undefined {
+    return this.#db
+      .prepare("SELECT tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name = ?")
+      .pluck()
+      .get(`_capsule_${layoutId}_insert`) as string | undefined;
+  }
+
+  /** Stores the layout if it is new, and makes the file's triggers those of the layout. Inside a transaction. */
+  #ensure(layout: TableLayout): { id: number; created: readonly string[]; dropped: readonly string[] } {
+    const stored = { ...layout, id: this.#layoutId(layout) };
+    this.#layouts.set(stored.id, stored);
+    const expected = triggersFor(stored, readUniqueKeys(this.#db, stored));
+    const all = this.#db
+      .prepare("SELECT rowid, name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE")
+      .all(layout.table) as { rowid: number; name: string; sql: string }[];
+    const ours = all.filter((trigger) => parseTriggerName(trigger.name) !== undefined);
+    const newestOther = Math.max(0, ...all.filter((trigger) => !ours.includes(trigger)).map((trigger) => trigger.rowid));
+    const inPlace =
+      ours.length === expected.length &&
+      expected.every((trigger) => ours.some((one) => one.name === trigger.name && one.sql === trigger.sql)) &&
+      ours.every((trigger) => trigger.rowid > newestOther);
+    if (inPlace) return { id: stored.id, created: [], dropped: [] };
+    for (const trigger of ours) this.#db.exec(`DROP TRIGGER ${quote(trigger.name)}`);
+    for (const trigger of expected) this.#db.exec(trigger.sql);
+    return { id: stored.id, created: expected.map((trigger) => trigger.name), dropped: ours.map((trigger) => trigger.name) };
+  }
+
+  #layoutId(layout: TableLayout): number {
+    const { id: _id, table, ...rest } = layout;
+    const text = JSON.stringify({ ...rest, width: widthOf(layout) } satisfies StoredLayout);
+    const known = this.#db
+      .prepare('SELECT id FROM _capsule_tables WHERE name = ? AND layout = ? ORDER BY id DESC LIMIT 1')
+      .pluck()
+      .get(table, text) as number | undefined;
+    if (known !== undefined) return known;
+    const rowid = layout.logsRowid && layout.key.length === 0 ? [layout.columns.length] : layout.key;
+    const inserted = this.#db
+      .prepare(
+        `INSERT INTO _capsule_tables(name, columns, key, layout, watcher_id)
+         VALUES (?, ?, ?, ?, (SELECT watcher_id FROM _capsule_tables WHERE name = ? ORDER BY id DESC LIMIT 1))`,
+      )
+      .run(table, JSON.stringify(layout.columns.map((column) => column.name)), JSON.stringify(rowid), text, table);
+    return Number(inserted.lastInsertRowid);
+  }
+
+  #dropTriggers(table: string): void {
+    const names = this.#db
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE")
+      .pluck()
+      .all(table) as string[];
+    for (const name of names) if (parseTriggerName(name) !== undefined) this.#db.exec(`DROP TRIGGER ${quote(name)}`);
+  }
+
+  #schemaMoved(): boolean {
+    return this.#readSchemaVersion() !== this.#schemaVersion;
+  }
+
+  #readSchemaVersion(): number {
+    this.#versionStatement ??= this.#db.prepare('PRAGMA main.schema_version').pluck();
+    return this.#versionStatement.get() as number;
+  }
+  #versionStatement: ReturnType<Database['prepare']> | undefined;
+
+  #noteSchema(): void {
+    this.#schemaVersion = this.#readSchemaVersion();
+    const others = this.#db
+      .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1")
+      .get();
+    this.foreignTriggers = others !== undefined;
+  }
+
+  #nameOf(table: string): string | undefined {
+    if (this.#attached.has(table)) return table;
+    return this.names.find((name) => sameName(name, table));
+  }
+}

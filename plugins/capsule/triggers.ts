@@ -1,0 +1,200 @@
+/**
+ * The triggers that fill the log: pure SQL, so that they fire for every program.
+ *
+ * Invariants: they copy column values and nothing else; an UPDATE that changes no byte logs nothing; they keep to the
+ * syntax of SQLite 3.38, because older programs must be able to open the file.
+ *
+ * Operations in the log: 1 INSERT, 2 UPDATE, 3 DELETE; 8 and 9 are candidates for rows that REPLACE removes without
+ * firing a delete trigger (see docs/decisions/001); 10 + k is the k-th continuation of a wide row, logged before its head.
+ */
+import { continuationsOf, LOG_WIDTH, quote } from './layout.ts';
+import type { TableLayout, UniqueKey } from './layout.ts';
+
+export const OP = { insert: 1, update: 2, delete: 3, rowidCandidate: 8, candidate: 9, continuation: 10 } as const;
+
+/** Name and statement of one trigger. */
+export interface TriggerSql {
+  readonly name: string;
+  readonly sql: string;
+}
+
+const triggerName = (layout: TableLayout, what: string): string => `_capsule_${layout.id}_${what}`;
+
+/** Recognises our triggers, and which layout they belong to. */
+export function parseTriggerName(name: string): { readonly layoutId: number; readonly what: string } | undefined {
+  const match = /^_capsule_(\d+)_(insert|update|delete|before_insert|before_update)$/.exec(name);
+  return match?.[1] === undefined || match[2] === undefined
+    ? undefined
+    : { layoutId: Number(match[1]), what: match[2] };
+}
+
+/** All triggers of a table, in the order in which they are to be created. `layout.id` must be set. */
+export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): readonly TriggerSql[] {
+  const table = quote(layout.table);
+  const make = (what: string, timing: string, when: string, body: string): TriggerSql => {
+    const name = triggerName(layout, what);
+    const condition = when === '' ? '' : ` WHEN ${when}`;
+    return { name, sql: `CREATE TRIGGER ${quote(name)} ${timing} ON ${table}${condition} BEGIN ${body} END` };
+  };
+  const result = [
+    make('insert', 'AFTER INSERT', '', logRow(layout, OP.insert, [], images(layout, 'NEW'))),
+    make('update', 'AFTER UPDATE', changed(layout), logRow(layout, OP.update, images(layout, 'OLD'), images(layout, 'NEW'))),
+    make('delete', 'AFTER DELETE', '', logRow(layout, OP.delete, images(layout, 'OLD'), [])),
+  ];
+  const conflicts = conflictConditions(layout, keys);
+  if (conflicts.all.length === 0) return result;
+  const exists = conflicts.all.map((condition) => `EXISTS(SELECT 1 FROM ${table} WHERE ${condition})`).join(' OR ');
+  result.push(make('before_insert', 'BEFORE INSERT', exists, logCandidates(layout, conflicts, '')));
+  const others = `NOT (${sameRow(layout)})`;
+  const existOthers = conflicts.all
+    .map((condition) => `EXISTS(SELECT 1 FROM ${table} WHERE (${condition}) AND ${others})`)
+    .join(' OR ');
+  result.push(
+    make('before_update', `BEFORE UPDATE OF ${uniqueColumns(layout, keys)}`, existOthers, logCandidates(layout, conflicts, others)),
+  );
+  return result;
+}
+
+/** References to every logged value of a row image. `source` is OLD, NEW, or empty for the columns of a SELECT. */
+function images(layout: TableLayout, source: 'OLD' | 'NEW' | ''): readonly string[] {
+  const prefix = source === '' ? '' : `${source}.`;
+  const values = layout.columns.map((column) => prefix + quote(column.name));
+  if (layout.logsRowid) values.push(`${prefix}${layout.rowidName}`);
+  return values;
+}
+
+/** The statements that log one row: continuations from the last chunk down, then the head. */
+function logRow(layout: TableLayout, op: number, old: readonly string[], now: readonly string[]): string {
+  return chunks(layout)
+    .map((chunk) => {
+      const { names, values } = chunkValues(chunk, old, now);
+      return `INSERT INTO _capsule_log(table_id, op${names}) VALUES (${layout.id}, ${opOf(chunk, String(op))}${values});`;
+    })
+    .join(' ');
+}
+
+interface Conflicts {
+  readonly all: readonly string[];
+  /** The conflict on the rowid, when the table has one that SQLite may assign itself. */
+  readonly rowid?: string;
+  readonly others: readonly string[];
+}
+
+function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: string): string {
+  const where = conflicts.all.map((condition) => `(${condition})`).join(' OR ');
+  const restricted = restriction === '' ? where : `(${where}) AND ${restriction}`;
+  const kind = candidateKind(conflicts);
+  const old = images(layout, '');
+  const now = images(layout, 'NEW');
+  const table = quote(layout.table);
+  if (continuationsOf(layout) === 0) {
+    const { names, values } = chunkValues(0, old, now);
+    const select = `SELECT ${layout.id}, ${kind}${values} FROM ${table} WHERE ${restricted}`;
+    return `INSERT INTO _capsule_log(table_id, op${names}) ${select};`;
+  }
+  // One statement for all chunks of all rows, so that each row's continuations stand right before its head.
+  const numbers = chunks(layout).map((chunk) => `SELECT ${chunk} AS _capsule_chunk`).join(' UNION ALL ');
+  const op = `CASE _capsule_chunk WHEN 0 THEN ${kind} ELSE ${OP.continuation} + _capsule_chunk END`;
+  const pick = (all: readonly string[], slot: number): string => {
+    const cases = chunks(layout).map((chunk) => `WHEN ${chunk} THEN ${all[chunk * LOG_WIDTH + slot] ?? 'NULL'}`);
+    return `CASE _capsule_chunk ${cases.join(' ')} END`;
+  };
+  const slots = Array.from({ length: LOG_WIDTH }, (_, slot) => slot);
+  const names = [...slots.map((slot) => `o${slot}`), ...slots.map((slot) => `n${slot}`)].join(', ');
+  const values = [...slots.map((slot) => pick(old, slot)), ...slots.map((slot) => pick(now, slot))].join(', ');
+  const order = layout.rowidName ?? layout.key.map((index) => quote(layout.columns[index]?.name ?? '')).join(', ');
+  return (
+    `INSERT INTO _capsule_log(table_id, op, ${names}) SELECT ${layout.id}, ${op}, ${values} ` +
+    `FROM ${table}, (${numbers}) WHERE ${restricted} ORDER BY ${order}, _capsule_chunk DESC;`
+  );
+}
+
+/**
+ * Before an INSERT that lets SQLite choose the rowid, NEW.rowid is −1; a row that conflicts on nothing but the rowid is
+ * therefore marked, and the reader believes it only if the row inserted really got that rowid.
+ */
+function candidateKind(conflicts: Conflicts): string {
+  if (conflicts.rowid === undefined) return String(OP.candidate);
+  if (conflicts.others.length === 0) return String(OP.rowidCandidate);
+  const others = conflicts.others.map((condition) => `ifnull(${condition}, 0)`).join(' OR ');
+  return `CASE WHEN ${others} THEN ${OP.candidate} ELSE ${OP.rowidCandidate} END`;
+}
+
+function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Conflicts {
+  const rowid = layout.rowidName === undefined ? undefined : `${layout.rowidName} = NEW.${layout.rowidName}`;
+  const others = keys.map((key) => {
+    const parts = key.parts.map((part) =>
+      part.isColumn
+        ? `${part.sql} = NEW.${part.sql} COLLATE ${quote(part.collation)}`
+        : `(${part.sql}) = ${onNew(layout, part.sql)} COLLATE ${quote(part.collation)}`,
+    );
+    if (key.where !== undefined) parts.push(`(${key.where})`, onNew(layout, key.where));
+    return parts.join(' AND ');
+  });
+  return { all: rowid === undefined ? others : [rowid, ...others], ...(rowid === undefined ? {} : { rowid }), others };
+}
+
+/** An expression over the table's columns, evaluated on the NEW row: an inner SELECT whose columns carry their names. */
+function onNew(layout: TableLayout, expression: string): string {
+  const columns = layout.columns.map((column) => `NEW.${quote(column.name)} AS ${quote(column.name)}`).join(', ');
+  return `(SELECT (${expression}) FROM (SELECT ${columns}) AS ${quote(layout.table)})`;
+}
+
+function sameRow(layout: TableLayout): string {
+  if (layout.rowidName !== undefined) return `${layout.rowidName} = OLD.${layout.rowidName}`;
+  return layout.key
+    .map((index) => quote(layout.columns[index]?.name ?? ''))
+    .map((name) => `${name} = OLD.${name}`)
+    .join(' AND ');
+}
+
+/** Columns whose UPDATE can collide. An expression or partial index may read any column, so then all are listed. */
+function uniqueColumns(layout: TableLayout, keys: readonly UniqueKey[]): string {
+  const names = new Set<string>();
+  for (const index of layout.key) names.add(quote(layout.columns[index]?.name ?? ''));
+  for (const key of keys) for (const part of key.parts) if (part.isColumn) names.add(part.sql);
+  if (keys.some((key) => key.where !== undefined || key.parts.some((part) => !part.isColumn))) {
+    for (const column of layout.columns) names.add(quote(column.name));
+  }
+  // SQLite does not check these names, and an UPDATE may name the rowid by any of them.
+  if (layout.rowidName !== undefined) names.add('rowid').add('_rowid_').add('oid');
+  return [...names].join(', ');
+}
+
+/** True when any byte of the row changed; a balanced tree, because SQLite limits the depth of expressions. */
+function changed(layout: TableLayout): string {
+  const differs = layout.columns.map((column) => {
+    const name = quote(column.name);
+    const byBytes = `OLD.${name} COLLATE BINARY IS NOT NEW.${name}`;
+    // Without an affinity 1 and 1.0 are equal yet stored differently.
+    return column.affinity === '' ? `(${byBytes} OR typeof(OLD.${name}) IS NOT typeof(NEW.${name}))` : byBytes;
+  });
+  if (layout.logsRowid) differs.push(`OLD.${layout.rowidName} IS NOT NEW.${layout.rowidName}`);
+  return balanced(differs);
+}
+
+function balanced(conditions: readonly string[]): string {
+  if (conditions.length <= 4) return conditions.join(' OR ');
+  const middle = conditions.length >> 1;
+  return `(${balanced(conditions.slice(0, middle))}) OR (${balanced(conditions.slice(middle))})`;
+}
+
+/** Chunk numbers in logging order: the last continuation first, the head (0) last. */
+function chunks(layout: TableLayout): readonly number[] {
+  const count = continuationsOf(layout);
+  return Array.from({ length: count + 1 }, (_, index) => count - index);
+}
+
+const opOf = (chunk: number, head: string): string => (chunk === 0 ? head : String(OP.continuation + chunk));
+
+function chunkValues(
+  chunk: number,
+  old: readonly string[],
+  now: readonly string[],
+): { readonly names: string; readonly values: string } {
+  const slice = (all: readonly string[]): readonly string[] => all.slice(chunk * LOG_WIDTH, (chunk + 1) * LOG_WIDTH);
+  const names = [...slice(old).map((_, index) => `o${index}`), ...slice(now).map((_, index) => `n${index}`)];
+  const values = [...slice(old), ...slice(now)];
+  return { names: names.map((name) => `, ${name}`).join(''), values: values.map((value) => `, ${value}`).join('') };
+}
+

@@ -1,0 +1,200 @@
+/**
+ * What the capsule offers: watchers, subscriptions, change events, and the service other plugins use.
+ *
+ * The public shapes are the contract of docs/api.md; the service is versioned as `capsule`.
+ */
+import type { Source } from '../../sdk/plugin.ts';
+
+/** A change of one row. Positions and `change` are only there for watchers that know them. */
+export interface ChangeEvent<Row = Record<string, unknown>> {
+  /** Place in the change log; grows with commit order, never used twice. */
+  readonly seq: number;
+  readonly watcherId: string;
+  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
+  /** Filtered watchers: whether the row came into the filter, left it, or stayed in it. */
+  readonly change?: 'enter' | 'leave' | 'stay';
+  readonly tableName: string;
+  /** Primary key, an array for a composite one. A table without a usable key has its rowid, good within this event only. */
+  readonly rowId: number | bigint | string | unknown[];
+  /** The row before: UPDATE and DELETE. */
+  readonly oldData?: Row;
+  /** The row after: INSERT and UPDATE. */
+  readonly newData?: Row;
+  /** UPDATE: the columns whose value changed. */
+  readonly changedColumns?: string[];
+  readonly index?: number;
+  readonly oldIndex?: number;
+  /** When the transaction committed, to the second. */
+  readonly timestamp: Date;
+  readonly transactionId: string;
+  readonly source: Source;
+}
+
+/** Why a subscriber must not rely on what it has seen so far. */
+export interface Reset {
+  /** `schema`: another program changed the table; `gap`: changes were pruned before they could be delivered. */
+  readonly reason: 'schema' | 'gap';
+  readonly message: string;
+}
+
+/** What a handler is told about the delivery beside its events. */
+export interface Batch {
+  /** The range `(from, to]` of the change log that this delivery covers. */
+  readonly from: number;
+  readonly to: number;
+  /** Set when earlier knowledge is void; `events` is then empty. */
+  readonly reset?: Reset;
+  /**
+   * Moves a durable subscription's cursor past this batch in the transaction that is open now, so that what the handler
+   * wrote and the cursor commit together: exactly once, also through a crash.
+   */
+  acknowledge(): void;
+}
+
+export type EventHandler<Row = Record<string, unknown>> = (events: ChangeEvent<Row>[], batch: Batch) => unknown;
+
+/** Watches one table, one filter or one query. */
+export interface Watcher {
+  readonly id: string;
+  /** Table name or SELECT. */
+  readonly tableOrQuery: string;
+  readonly filterExpression?: string;
+  readonly description: string;
+  /** Ids of the subscriptions on it. */
+  readonly subscriptions: Set<string>;
+  readonly createdAt: Date;
+  [Symbol.dispose](): void;
+}
+
+export type ListenerType = 'lua' | 'react' | 'custom';
+
+export interface SubscribeOptions {
+  /** Makes the subscription durable: it resumes where it stopped, after a crash too. */
+  readonly name?: string;
+  /** `now` (default), or a `seq`: changes after it are delivered. A durable subscription that exists keeps its own cursor. */
+  readonly from?: 'now' | number;
+  /** Only events it returns true for. */
+  readonly filter?: (event: ChangeEvent) => boolean;
+  /** Unsubscribes when aborted. */
+  readonly signal?: AbortSignal;
+  /** Query watchers: deliver the current rows as INSERTs first. */
+  readonly initial?: boolean;
+  /** Waits until no event came for so many ms, then delivers all of them. */
+  readonly debounce?: number;
+  readonly listenerId?: string;
+  readonly listenerType?: ListenerType;
+}
+
+/** A handler on a watcher. */
+export interface Subscription {
+  readonly id: string;
+  readonly watcherId: string;
+  readonly listenerId: string;
+  readonly name?: string;
+  readonly filter?: (event: ChangeEvent) => boolean;
+  readonly handler: EventHandler;
+  /** The last `seq` it has handled. */
+  readonly cursor: number;
+  [Symbol.dispose](): void;
+}
+
+/** How far one subscription is behind. */
+export interface SubscriptionStats {
+  readonly id: string;
+  readonly name?: string;
+  readonly watcherId: string;
+  readonly cursor: number;
+  /** Log rows between its cursor and the end. */
+  readonly lag: number;
+  readonly delivered: number;
+  readonly failures: number;
+  readonly lastError?: string;
+}
+
+export interface CapsuleStats {
+  /** The newest `seq`. */
+  readonly end: number;
+  /** Log rows that are committed but not yet given to the subscribers. */
+  readonly queued: number;
+  readonly watchers: number;
+  readonly watchedTables: readonly string[];
+  readonly batches: number;
+  readonly events: number;
+  readonly subscriptions: readonly SubscriptionStats[];
+}
+
+/** What `recreateTriggersForTable` did. */
+export interface RepairReport {
+  readonly table: string;
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
+}
+
+/** What retention removed. */
+export interface PruneReport {
+  readonly removed: number;
+  readonly archived: number;
+  /** Oldest `seq` still in the log. */
+  readonly oldest: number;
+}
+
+/** A reaction to a table's changes that runs inside the transaction that moves its cursor: see {@link CapsuleService.react}. */
+export interface Reaction {
+  /** Stable name; its cursor is stored under it. */
+  readonly name: string;
+  readonly watches: readonly { readonly table: string; readonly filter?: string }[];
+  readonly listenerType: ListenerType;
+  /**
+   * Called with consecutive changes of all its tables, in commit order, inside an open transaction. What it writes and the
+   * cursor commit together. Throwing rolls both back.
+   */
+  handle(events: ChangeEvent[]): void;
+  /** After the transaction committed. */
+  committed?(): void;
+  /** The transaction was rolled back; `attempt` counts from 1. Returns ms until the next attempt, or `stop`. */
+  failed(error: unknown, attempt: number): number | 'stop';
+  /** Checked inside the transaction before anything runs; false postpones the reaction (the lease moved elsewhere). */
+  mayRun(): boolean;
+  reset?(reset: Reset): void;
+}
+
+export interface ReactionHandle {
+  readonly cursor: number;
+  /** Tries again after `stop`, or now. */
+  resume(): void;
+  /** Takes it off; the cursor stays stored. */
+  stop(): void;
+  /** Resolves when it has handled everything up to `seq`, or cannot at present. */
+  settled(seq: number): Promise<void>;
+}
+
+/** The service `capsule`. */
+export interface CapsuleService {
+  watch(table: string, filter?: string, params?: readonly unknown[] | Readonly<Record<string, unknown>>): Watcher;
+  unwatch(watcher: Watcher | string): void;
+  subscribe(watcher: Watcher | string, handler: EventHandler, options?: SubscribeOptions): Subscription;
+  unsubscribe(subscription: Subscription | string): void;
+  /** A durable, exactly-once reaction; skills' `on_data_changed` is one. */
+  react(reaction: Reaction): ReactionHandle;
+  /** True when the table exists and can be watched; throws when it exists and cannot. */
+  canWatch(table: string): boolean;
+  /** Keeps the table's triggers in place for good, as a schema's `watch: true` does. */
+  keep(table: string, options?: { readonly batchSize?: number; readonly retentionDays?: number }): void;
+  recreateTriggers(table: string): RepairReport;
+  /** The newest committed `seq` this host has seen. */
+  readonly end: number;
+  /** How far the subscribers have been given changes. */
+  readonly position: number;
+  /** Looks for commits of other programs now; returns the end. */
+  look(): number;
+  /** The `seq` at which a batch that starts after `from` and holds about `size` rows ends, at most `end`. */
+  boundary(from: number, size: number, end: number): number;
+  /** Gives `(position, to]` to the subscribers. Resolves when those that are quick have handled it. */
+  deliver(to: number): Promise<void> | undefined;
+  /** Resolves when every subscriber has handled everything up to `seq`, or has failed and waits for its next attempt. */
+  settled(seq: number): Promise<void>;
+  /** The smallest batch size any watched table asks for. */
+  readonly batchSize: number | undefined;
+  prune(): PruneReport;
+  stats(): CapsuleStats;
+}

@@ -1,0 +1,72 @@
+/**
+ * Keeps docs/errors.md equal to the error table in kernel/errors.ts: `npm run docs` writes it, `npm run lint` compares.
+ *
+ * Invariant: every code of the table is in the document once, under the heading its comment in the table gives.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ERRORS } from '../kernel/errors.ts';
+
+const root = join(import.meta.dirname, '..');
+const document = join(root, 'docs', 'errors.md');
+
+interface Section {
+  readonly title: string;
+  readonly codes: string[];
+}
+
+/** The table's `// --- title` comments and the codes below each; comments are not in the table at run time. */
+function readSections(): readonly Section[] {
+  const source = readFileSync(join(root, 'kernel', 'errors.ts'), 'utf8');
+  const sections: Section[] = [];
+  for (const match of source.matchAll(/^ {2}(?:\/\/ --- (?<title>.+)|(?<code>GC_\w+):)/gm)) {
+    const { title, code } = match.groups ?? {};
+    if (title !== undefined) sections.push({ title, codes: [] });
+    if (code !== undefined) sections.at(-1)?.codes.push(code);
+  }
+  const found = sections.flatMap((section) => section.codes);
+  const missing = Object.keys(ERRORS).filter((code) => !found.includes(code));
+  if (missing.length > 0 || found.length !== Object.keys(ERRORS).length) {
+    throw new Error(`kernel/errors.ts: not every code stands below a "// --- title" comment: ${missing.join(', ')}`);
+  }
+  return sections;
+}
+
+function render(): string {
+  const hints: Readonly<Record<string, string>> = ERRORS;
+  const cell = (text: string): string => text.replaceAll('|', '\\|');
+  const sections = readSections().map(({ title, codes }) => {
+    const heading = title.charAt(0).toUpperCase() + title.slice(1);
+    const rows = codes.map((code) => `| \`${code}\` | ${cell(hints[code] ?? '')} |`);
+    return [`## ${heading}`, '', '| code | what to do |', '|---|---|', ...rows, ''].join('\n');
+  });
+  return [
+    '# Errors',
+    '',
+    'Everything GlyphCase throws on purpose is a `GlyphError`. Its `code` is one of these, its `message` says what went wrong',
+    'and where, and its `hint` is the text on the right unless the place of the error knows better.',
+    'It may also name the `plugin` or `skill`, the `phase`, and the `cause`.',
+    '',
+    '<!-- Written by `npm run docs` from kernel/errors.ts; edit that file instead. -->',
+    '',
+    ...sections,
+  ].join('\n');
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+const expected = render();
+if (process.argv.includes('--write')) {
+  mkdirSync(dirname(document), { recursive: true });
+  writeFileSync(document, expected);
+  console.log('docs: wrote docs/errors.md');
+} else if (readIfThere(document) !== expected) {
+  console.error('docs: docs/errors.md does not match kernel/errors.ts. Run `npm run docs` and commit the result.');
+  process.exit(1);
+}
