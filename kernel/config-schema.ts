@@ -81,9 +81,9 @@ const DATA = new Set(['default', 'const', 'enum', 'examples', 'required']);
 
 /** A copy in which every object schema that lists its properties allows no others. */
 function closeObjects(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(closeObjects);
+  if (Array.isArray(schema)) return schema.map((item: unknown) => closeObjects(item));
   if (schema === null || typeof schema !== 'object') return schema;
-  const entries = Object.entries(schema).map(([key, value]) => {
+  const entries = Object.entries(schema).map(([key, value]: [string, unknown]): [string, unknown] => {
     if (DATA.has(key)) return [key, value];
     return [key, key === 'properties' ? mapValues(value, closeObjects) : closeObjects(value)];
   });

@@ -8,6 +8,7 @@
  * - No statement is left open: nothing uses `iterate()`.
  */
 import type BetterSqlite3 from 'better-sqlite3';
+import type { Rows } from './rows.ts';
 
 /** Who made a change. `external` is any other program, and any writer nobody could attribute. */
 export type Source = 'host' | 'lua' | 'sync' | 'external';
@@ -50,6 +51,13 @@ export interface Database {
   prepare(sql: string): BetterSqlite3.Statement;
   /** A prepared statement on the reader, the caller's own to keep. @throws as {@link prepare} */
   prepareRead(sql: string): BetterSqlite3.Statement;
+
+  /** A prepared statement on the writer from the cache, in bigint mode and raw rows; for use at once, not to be kept. */
+  cached(sql: string): BetterSqlite3.Statement;
+  /** Runs `fn` and turns SQLite's errors into GlyphErrors. */
+  guard<T>(fn: () => T): T;
+  /** Row operations by table and key; for use inside a transaction. */
+  readonly rows: Rows;
 
   /** All rows of a SELECT, on the connection the calling code should see (the writer inside a transaction, else the reader). Integers are exact. */
   all(sql: string, params?: Params): Row[];

@@ -11,9 +11,11 @@ import { GlyphError, messageOf } from './errors.ts';
 import type { KernelHooks } from './hooks.ts';
 import type { Logger } from './logger.ts';
 import { wrapRawHandle } from './raw-handle.ts';
+import { createRows } from './rows.ts';
+import type { Rows } from './rows.ts';
 import { sqlError } from './sql-errors.ts';
 import { StatementCache } from './statements.ts';
-import { isBusy, Writer } from './transactions.ts';
+import { Writer } from './transactions.ts';
 import { allExact, allExactRaw, toSqlParams } from './values.ts';
 
 export interface DatabaseOptions {
@@ -46,6 +48,9 @@ export class KernelDatabase implements Database {
   readonly #options: DatabaseOptions;
   readonly #onWriter: StatementCache;
   readonly #onReader: StatementCache;
+  /** Apart from the others, because these statements are kept in bigint mode. */
+  readonly #forRows: StatementCache;
+  readonly rows: Rows;
   readonly #prepare: (sql: string) => BetterSqlite3.Statement;
   readonly #exec: (sql: string) => void;
   #deferred: (() => void)[] = [];
@@ -61,6 +66,8 @@ export class KernelDatabase implements Database {
     this.#options = options;
     this.#onWriter = new StatementCache(this.sqlite);
     this.#onReader = this.inMemory ? this.#onWriter : new StatementCache(this.reader);
+    this.#forRows = new StatementCache(this.sqlite);
+    this.rows = createRows(this, options.hooks);
     this.#prepare = this.sqlite.prepare.bind(this.sqlite) as (sql: string) => BetterSqlite3.Statement;
     this.#exec = this.sqlite.exec.bind(this.sqlite) as unknown as (sql: string) => void;
     const busyTimeout = options.busyTimeout ?? 5000;
@@ -84,6 +91,16 @@ export class KernelDatabase implements Database {
 
   get current(): Transaction | undefined {
     return this.#writer.current;
+  }
+
+  cached(sql: string): BetterSqlite3.Statement {
+    const statement = this.#forRows.get(sql);
+    statement.safeIntegers(true);
+    return statement.reader ? statement.raw(true) : statement;
+  }
+
+  guard<T>(fn: () => T): T {
+    return this.#mapped('', fn);
   }
 
   prepare(sql: string): BetterSqlite3.Statement {
@@ -192,20 +209,14 @@ export class KernelDatabase implements Database {
     const queue = this.#deferred;
     if (queue.length === 0) return true;
     try {
-      this.#exec('BEGIN IMMEDIATE');
+      return this.#writer.bookkeeping(() => {
+        this.#deferred = [];
+        for (const fn of queue) fn();
+      });
     } catch (error) {
-      if (isBusy(error)) return false;
-      throw sqlError(error, 'BEGIN IMMEDIATE');
+      this.#options.logger.error(`Bookkeeping in ${this.filename} failed: ${messageOf(error)}`, { error });
+      return true;
     }
-    this.#deferred = [];
-    try {
-      for (const fn of queue) fn();
-      this.#exec('COMMIT');
-    } catch (error) {
-      if (this.sqlite.inTransaction) this.#exec('ROLLBACK');
-      this.#options.logger.error(`Bookkeeping in ${this.filename} failed: ${messageOf(error)}`);
-    }
-    return true;
   }
 
   #retryDeferred(): void {

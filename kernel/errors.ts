@@ -25,6 +25,7 @@ export const ERRORS = {
   GC_NO_SUCH_TABLE: 'Create the table first, or correct its name.',
   GC_NO_SUCH_COLUMN: 'Correct the column name.',
   GC_CONSTRAINT: 'The row breaks a constraint of its table; change the row or the constraint.',
+  GC_REFUSED: 'A before or validate hook refused the row; the message says why.',
   GC_WRITE_IN_QUERY: 'Use execute() for statements that write.',
   GC_INTERNAL_TABLE: 'Tables that begin with _capsule belong to GlyphCase; read them, do not write them.',
   GC_TRANSACTION:

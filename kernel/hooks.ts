@@ -61,6 +61,9 @@ function wrap<Args extends unknown[], Result>(inner: TapableHook<Args, Result>, 
   return {
     tap(name, fn, options = {}) {
       const hook = inner.name ?? 'hook';
+      if (typeof name !== 'string' || name.trim() === '') {
+        throw new GlyphError('GC_BAD_ARGUMENT', `hooks.${hook}.tap(name, fn): the name says who taps, and is missing`);
+      }
       if (typeof fn !== 'function') {
         throw new GlyphError('GC_BAD_ARGUMENT', `hooks.${hook}.tap(name, fn): fn of '${name}' is not a function`);
       }

@@ -22,6 +22,8 @@ export interface ContextParts {
   /** Name of this instance in the counts of owners: `metrics#2`. */
   readonly owner: string;
   readonly scope: Scope;
+  /** Holds what others can reach the plugin by; closes before its `deactivate`. */
+  readonly registrations: Scope;
   readonly bus: KernelBus;
   readonly hooks: KernelHooks;
   readonly services: Services;
@@ -30,7 +32,7 @@ export interface ContextParts {
   /** Reports the faults of timers' functions itself. */
   readonly clock: Clock;
   /** Makes a registration that belongs to the plugin, now or when the instance goes live. @throws GC_SCOPE_CLOSED */
-  register(label: string, make: () => Disposer, when?: 'now' | 'live'): Disposer;
+  readonly register: (label: string, make: () => Disposer, when?: 'now' | 'live') => Disposer;
   /** @throws GC_SCOPE_CLOSED when the plugin has been unloaded. */
   assertAlive(call: string): void;
   offer(name: string, service: unknown): void;
@@ -53,7 +55,7 @@ export function createContext(parts: ContextParts): PluginContext {
     clock,
     db: parts.db,
     get signal() {
-      return scope.signal;
+      return parts.registrations.signal;
     },
     get hooks() {
       hooks ??= ownedHooks(parts);

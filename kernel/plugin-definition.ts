@@ -7,7 +7,7 @@
 import semver from 'semver';
 import { describeProblems, didYouMean, validate } from './config-schema.ts';
 import { GlyphError, messageOf } from './errors.ts';
-import type { PluginDefinition, Versions } from './plugin-types.ts';
+import type { PluginDefinition } from './plugin-types.ts';
 
 const KEYS = [
   'name',
@@ -161,7 +161,7 @@ function checkVersions(
 function checkOverlap(definition: Readonly<Record<string, unknown>>): string[] {
   const names = (key: string): string[] => {
     const value = definition[key];
-    return value !== null && typeof value === 'object' ? Object.keys(value as Versions) : [];
+    return value !== null && typeof value === 'object' ? Object.keys(value) : [];
   };
   const twice = names('requires').filter((service) => names('optional').includes(service));
   return twice.map((service) => `the service '${service}' is in both \`requires\` and \`optional\``);

@@ -34,6 +34,8 @@ export interface InstanceHost {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: PluginLimits;
+  /** Called when a plugin that is active already provides a service. */
+  providedLate(service: string): void;
 }
 
 export interface PluginInstance {
@@ -133,6 +135,7 @@ export function createInstance(
     }
     if (live) publish(service, object);
     offered.set(service, object);
+    if (live) host.providedLate(service);
   }
 
   const context = createContext({
@@ -140,6 +143,7 @@ export function createInstance(
     config,
     owner,
     scope,
+    registrations,
     bus,
     hooks,
     services,
@@ -169,9 +173,11 @@ export function createInstance(
       const result = definition[which]?.(context);
       if (!isThenable(result)) return undefined;
       unsettled++;
-      const settled = (): void => void unsettled--;
-      (result as Promise<void>).then(settled, settled);
-      return result as Promise<void>;
+      const settled = (): void => {
+        unsettled--;
+      };
+      result.then(settled, settled);
+      return result;
     }, limit);
   }
 

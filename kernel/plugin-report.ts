@@ -97,7 +97,8 @@ export function explain(unit: Unit, world: World, seen: ReadonlySet<Unit> = new 
     case 'failed':
     case 'quarantined': {
       const blamed = unit.blamed.size > 0 ? ` It is tried again at once when ${quoted(unit.blamed)} comes.` : '';
-      const rest = unit.lifecycle.state === 'quarantined' ? '; it is not tried again until it is reloaded' : retryText(unit, now);
+      const rest =
+        unit.lifecycle.state === 'quarantined' ? '; it is not tried again until it is reloaded' : retryText(unit, now);
       return [`${title} has failed ${times(unit.failures)}: ${unit.error?.message}${rest}.${blamed}`];
     }
     case 'activating':
@@ -132,14 +133,20 @@ export function inspect(world: World, bus: KernelBus, hooks: KernelHooks): HostI
       ...edgesOf(unit, unit.definition.requires, false, world),
       ...edgesOf(unit, unit.definition.optional, true, world),
     ]),
-    cycles: world.cycles,
+    cycles: world.cycles(),
     registrations: Object.fromEntries(
       instances.map(({ unit, instance }) => [
         instance.owner,
         {
           listeners: bus.countOf(instance.owner),
-          taps: (Object.values(hooks) as Hook<never, unknown>[]).reduce((sum, hook) => sum + hook.count(instance.owner), 0),
-          services: world.services.list().filter(({ provider }) => provider === unit.name).map(({ name }) => name),
+          taps: (Object.values(hooks) as Hook<never, unknown>[]).reduce(
+            (sum, hook) => sum + hook.count(instance.owner),
+            0,
+          ),
+          services: world.services
+            .list()
+            .filter(({ provider }) => provider === unit.name)
+            .map(({ name }) => name),
           owns: instance.scope.inspect(),
         },
       ]),

@@ -12,9 +12,9 @@ const LONGEST = 2 ** 31 - 1;
 
 /** A clock whose timers report failures to `onFault` and take delays of any length. */
 export function safeClock(clock: Clock, onFault: (error: unknown, what: string) => void): Clock {
-  const guarded = (fn: () => void, what: string) => (): void => {
+  const guarded = (fn: () => unknown, what: string) => (): void => {
     try {
-      const result: unknown = fn();
+      const result = fn();
       if (isThenable(result)) result.then(undefined, (error: unknown) => onFault(error, what));
     } catch (error) {
       onFault(error, what);

@@ -103,7 +103,7 @@ export interface PluginContext<Config = unknown> {
   readonly name: string;
   readonly config: Config;
   readonly scope: Scope;
-  /** Aborted when the plugin is being unloaded. */
+  /** Aborted when the plugin begins to stop, before its `deactivate`, which can so wait for what watches the signal. */
   readonly signal: AbortSignal;
   /** The host's logger; every entry carries the field `plugin`. */
   readonly log: Logger;

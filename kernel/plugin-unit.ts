@@ -24,8 +24,10 @@ export interface Unit {
   generation: number;
   /** It is on its way out: nobody new may depend on it, though it still answers. */
   leaving: boolean;
+  /** Settles when an asynchronous activation under way has ended, well or not. */
+  activation: Promise<void> | undefined;
   /** Settles when the last instance has been torn down. */
-  closing: Promise<void> | undefined;
+  closing: Promise<unknown> | undefined;
   /** Set while unload() is under way. */
   unloading: Promise<readonly Error[]> | undefined;
   /** Failed activations in a row. */
@@ -46,7 +48,7 @@ export interface World {
   readonly units: ReadonlyMap<string, Unit>;
   readonly services: Services;
   /** Cycles of requirements, each as the names along it. */
-  readonly cycles: readonly (readonly string[])[];
+  cycles(): readonly (readonly string[])[];
   now(): number;
 }
 
@@ -62,7 +64,9 @@ export function missingFor(definition: PluginDefinition, world: World): Missing[
   return Object.entries(definition.requires ?? {}).flatMap(([service, range]) => {
     const lack = lackOf(service, range, world);
     if (lack === undefined) return [];
-    const cycle = world.cycles.find((names) => names.includes(definition.name) && closesVia(names, definition, service, world));
+    const cycle = world
+      .cycles()
+      .find((names) => names.includes(definition.name) && closesVia(names, definition, service, world));
     const circle = cycle === undefined ? '' : ` They wait for each other: ${cycle.join(' → ')}.`;
     return [{ service, sentence: `It waits for the service '${service}' ${range}: ${lack}.${circle}` }];
   });
@@ -83,7 +87,8 @@ function closesVia(cycle: readonly string[], definition: PluginDefinition, servi
   return next !== undefined && declarerOf(service, world)?.name === next;
 }
 
-function lackOf(service: string, range: string, world: World): string | undefined {
+/** Why a service is not to be had now, as the end of a sentence; undefined when it is. */
+export function lackOf(service: string, range: string, world: World): string | undefined {
   const entry = world.services.get(service);
   const declarer = world.units.get(entry?.provider ?? '') ?? declarerOf(service, world);
   if (declarer === undefined) {
@@ -91,7 +96,7 @@ function lackOf(service: string, range: string, world: World): string | undefine
     const near = didYouMean(service, known);
     return `no loaded plugin provides it${near === undefined ? '' : ` (did you mean '${near}'?)`}`;
   }
-  const version = entry?.version ?? (declarer.definition.provides?.[service] as string);
+  const version = entry?.version ?? declarer.definition.provides?.[service] ?? '';
   if (!inRange(version, range)) return `plugin '${declarer.name}' provides ${version}, which is outside the range`;
   if (declarer.leaving) return `plugin '${declarer.name}' provides it and is being stopped`;
   if (entry !== undefined) return undefined;

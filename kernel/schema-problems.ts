@@ -120,9 +120,10 @@ function list(types: unknown): string {
 function show(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'bigint') return `${value}n`;
+  if (value === undefined || typeof value === 'symbol') return String(value);
   let text: string;
   try {
-    text = JSON.stringify(value) ?? String(value);
+    text = JSON.stringify(value);
   } catch {
     text = 'a value that refers to itself';
   }

@@ -86,7 +86,7 @@ class OwningScope implements Scope {
   }
 
   close(): Promise<readonly Error[]> {
-    if (this.#closing === undefined) this.#closeInto([]);
+    if (this.#closing === undefined) void this.#closeInto([]);
     return this.#closing as unknown as Promise<readonly Error[]>;
   }
 
@@ -105,7 +105,7 @@ class OwningScope implements Scope {
     const { promise, resolve } = Promise.withResolvers<readonly Error[]>();
     this.#closing = promise;
     this.#abort();
-    const finish = (): void => {
+    const finish = (): undefined => {
       if (this.#parent !== undefined) this.#parent.#children.delete(this);
       collected.push(...errors);
       resolve(errors);
@@ -114,7 +114,7 @@ class OwningScope implements Scope {
       inTurn([...this.#children].reverse(), (child) => child.#closeInto(errors));
     const disposeOwn = (): Promise<void> | undefined =>
       inTurn([...this.#entries].reverse(), (entry) => this.#dispose(entry, (error) => errors.push(error)));
-    return inTurn([closeChildren, disposeOwn, finish], (step) => step() ?? undefined);
+    return inTurn([closeChildren, disposeOwn, finish], (step) => step());
   }
 
   #dispose(entry: Entry, report: Report): Promise<void> | undefined {
@@ -131,7 +131,7 @@ class OwningScope implements Scope {
         details: { ...this.#fields(), phase: 'dispose' },
       });
       if (isThenable(result)) {
-        entry.running = (result as Promise<void>).then(undefined, fail).then(finish);
+        entry.running = result.then(undefined, fail).then(finish);
         return entry.running;
       }
     } catch (cause) {

@@ -44,7 +44,8 @@ export function sqlError(
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const shown = sql === '' ? '' : ` in: ${shorten(sql)}`;
 
-  const [primary, mapped] = Object.entries(BY_CODE).find(([name]) => code === name || code.startsWith(`${name}_`)) ?? [];
+  const [primary, mapped] =
+    Object.entries(BY_CODE).find(([name]) => code === name || code.startsWith(`${name}_`)) ?? [];
   if (primary !== undefined && mapped !== undefined) {
     const [ours, sentence] = mapped;
     const hint = HINTS[primary];

@@ -9,15 +9,7 @@
 
 /** `quoted` is "x", `x` or [x]; `string` is 'x'; `illegal` is what SQLite calls an unrecognized token. */
 export type TokenType =
-  | 'word'
-  | 'quoted'
-  | 'string'
-  | 'blob'
-  | 'number'
-  | 'parameter'
-  | 'operator'
-  | 'semicolon'
-  | 'illegal';
+  'word' | 'quoted' | 'string' | 'blob' | 'number' | 'parameter' | 'operator' | 'semicolon' | 'illegal';
 
 /** One token; `start` and `end` are offsets into the SQL text. */
 export interface Token {
@@ -28,7 +20,7 @@ export interface Token {
 }
 
 // Sticky patterns, each tried where its first character was seen. Characters beyond ASCII belong to names.
-const GAP = /(?:[ \t\n\f\r][\t-\r ]*|\uFEFF|--[^\n]*|\/\*[^](?:[^]*?\*\/|[^]*))+/y;
+const SPACE = /[ \t\n\f\r][\t-\r ]*|\uFEFF/y;
 const WORD = /[\w$\u0080-\uFFFF]+/y;
 const NUMBER = /(?:0[xX][0-9a-fA-F][0-9a-fA-F_]*|[\d_]*(?:\.[\d_]*)?(?:[eE][+-]?\d[\d_]*)?)/y;
 const REST_OF_WORD = /[\w$\u0080-\uFFFF]*/y;
@@ -37,13 +29,6 @@ const BAD_BLOB = /[xX]'[^']*'?/y;
 const NUMBERED = /\?\d*/y;
 const NAMED = /[$@:#](?:[\w$\u0080-\uFFFF]|::)+(?:\([^\s)]*\))?/y;
 const OPERATOR = /->>|->|==|=|<=|<>|<<|<|>=|>>|>|!=|\|\||[-+*/%(),&~|.]/y;
-const QUOTES: Readonly<Record<string, RegExp>> = {
-  "'": /'(?:[^']|'')*'/y,
-  '"': /"(?:[^"]|"")*"/y,
-  '`': /`(?:[^`]|``)*`/y,
-  '[': /\[[^\]]*\]/y,
-};
-
 /**
  * The tokens of a script, without white space and comments.
  *
@@ -58,7 +43,7 @@ export function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
   let at = 0;
   while (at < text.length) {
-    const gap = lengthAt(GAP, text, at);
+    const gap = gapAt(text, at);
     if (gap > 0) {
       at += gap;
       continue;
@@ -88,11 +73,10 @@ export function isKeyword(token: Token | undefined, ...keywords: readonly string
 
 function tokenAt(text: string, at: number): readonly [TokenType, number] {
   const first = text.charAt(at);
-  const quote = QUOTES[first];
-  if (quote !== undefined) {
-    const length = lengthAt(quote, text, at);
+  if (first === "'" || first === '"' || first === '`' || first === '[') {
+    const end = closingQuote(text, at, first);
     // An unterminated one reaches to the end.
-    return length === 0 ? ['illegal', text.length - at] : [first === "'" ? 'string' : 'quoted', length];
+    return end < 0 ? ['illegal', text.length - at] : [first === "'" ? 'string' : 'quoted', end + 1 - at];
   }
   if (first === ';') return ['semicolon', 1];
   if (first === '?') return ['parameter', lengthAt(NUMBERED, text, at)];
@@ -109,6 +93,28 @@ function tokenAt(text: string, at: number): readonly [TokenType, number] {
   if (word > 0) return ['word', word];
   const operator = lengthAt(OPERATOR, text, at);
   return operator > 0 ? ['operator', operator] : ['illegal', 1];
+}
+
+/** The length of the white space or comment at an offset, 0 when neither is there. */
+function gapAt(text: string, at: number): number {
+  if (text.startsWith('--', at)) {
+    const end = text.indexOf('\n', at);
+    return (end < 0 ? text.length : end) - at;
+  }
+  // For SQLite "/*" as the very last characters are two operators.
+  if (text.startsWith('/*', at) && at + 2 < text.length) {
+    const end = text.indexOf('*/', at + 2);
+    return (end < 0 ? text.length : end + 2) - at;
+  }
+  return lengthAt(SPACE, text, at);
+}
+
+/** Scans without a pattern: a literal may be many megabytes long. */
+function closingQuote(text: string, at: number, quote: string): number {
+  if (quote === '[') return text.indexOf(']', at + 1);
+  let end = text.indexOf(quote, at + 1);
+  while (end >= 0 && text.charAt(end + 1) === quote) end = text.indexOf(quote, end + 2);
+  return end;
 }
 
 function numberAt(text: string, at: number): readonly [TokenType, number] {

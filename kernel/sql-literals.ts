@@ -38,7 +38,11 @@ export function literalise(sql: string, params: Params = []): string {
   const numbers = new Map<string, number>();
   let largest = 0;
   const numberOf = (text: string): number => {
-    const number = /^\?\d/.test(text) ? Number(text.slice(1)) : text === '?' ? largest + 1 : (numbers.get(text) ?? largest + 1);
+    const number = /^\?\d/.test(text)
+      ? Number(text.slice(1))
+      : text === '?'
+        ? largest + 1
+        : (numbers.get(text) ?? largest + 1);
     if (text !== '?') numbers.set(text, number);
     largest = Math.max(largest, number);
     return number;
@@ -55,7 +59,10 @@ export function literalise(sql: string, params: Params = []): string {
     at = token.end;
   }
   if (Array.isArray(params) && params.length > largest) {
-    throw new GlyphError('GC_BAD_ARGUMENT', `The statement takes ${largest} parameters, but ${params.length} were given`);
+    throw new GlyphError(
+      'GC_BAD_ARGUMENT',
+      `The statement takes ${largest} parameters, but ${params.length} were given`,
+    );
   }
   return result + sql.slice(at);
 }
@@ -96,7 +103,10 @@ function byName(params: Readonly<Record<string, unknown>>): (text: string) => Bo
   return (text) => {
     const name = text.slice(1);
     if (name === '' || !Object.hasOwn(params, name)) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `No value for parameter ${text}: the names given are ${Object.keys(params).join(', ') || 'none'}`);
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `No value for parameter ${text}: the names given are ${Object.keys(params).join(', ') || 'none'}`,
+      );
     }
     return toSqlValue(params[name], `parameter "${name}"`);
   };

@@ -33,13 +33,7 @@ export interface SchemaChange {
 }
 
 export type AlterAction =
-  | 'add column'
-  | 'drop column'
-  | 'rename column'
-  | 'rename'
-  | 'alter column'
-  | 'add constraint'
-  | 'drop constraint';
+  'add column' | 'drop column' | 'rename column' | 'rename' | 'alter column' | 'add constraint' | 'drop constraint';
 
 /** A statement that creates, alters or drops a table. */
 export interface AlteredTable {

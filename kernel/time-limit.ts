@@ -81,7 +81,7 @@ export function withTimeLimit<T>(fn: () => T | Promise<T>, limit: TimeLimit): T 
       finish();
       done(value);
     };
-  (result as Promise<T>).then(settle(resolve), settle(reject));
+  result.then(settle(resolve), settle(reject));
   return promise;
 }
 

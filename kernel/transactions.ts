@@ -130,6 +130,26 @@ export class Writer {
     }
   }
 
+  /**
+   * Runs bookkeeping in a transaction of its own, without the hooks: what it writes is in no log. The caller holds the
+   * writer, or knows that it is free. Returns false when another process holds the lock.
+   */
+  bookkeeping(fn: () => void): boolean {
+    if (!this.#tryBegin()) return false;
+    const frame = this.#opened(-1, {});
+    try {
+      fn();
+      this.#assertOpen();
+      this.#commit.run();
+    } catch (error) {
+      if (this.#options.sqlite.inTransaction) this.#rollback.run();
+      throw error;
+    } finally {
+      this.#closed(frame);
+    }
+    return true;
+  }
+
   /** See {@link Database.savepoint}. */
   savepoint<T>(fn: () => T): T {
     const { sqlite } = this.#options;

@@ -7,6 +7,20 @@ import type { PluginDefinition } from '../kernel/plugin-types.ts';
 
 export { ERRORS, GlyphError, messageOf } from '../kernel/errors.ts';
 export type { ErrorCode, ErrorDetails } from '../kernel/errors.ts';
+export { quoteName, quoteText, sameName } from '../kernel/identifiers.ts';
+export {
+  alteredTable,
+  containsPragma,
+  firstKeyword,
+  isKeyword,
+  isSchemaChange,
+  literalise,
+  nameOf,
+  sqlLiteral,
+  statements,
+  tokenize,
+} from '../kernel/sql-tokens.ts';
+export type { Token } from '../kernel/sql-tokens.ts';
 export type { Clock, Timer } from '../kernel/clock.ts';
 export type { Logger } from '../kernel/logger.ts';
 export type {

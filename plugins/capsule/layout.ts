@@ -4,7 +4,7 @@
  * Invariant: a layout is immutable. A table whose schema changes gets a new layout with a new id, so that rows logged
  * under the old one stay readable.
  */
-import { GlyphError } from '../../sdk/plugin.ts';
+import { GlyphError, quoteName } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
 
 /** SQLite's type affinities; empty stands for BLOB, that is none. */
@@ -162,7 +162,7 @@ function readCollations(db: Database, table: string, info: readonly XInfoRow[]):
   const declared = db.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?").pluck().get(table);
   if (typeof declared !== 'string' || !/collate/i.test(declared)) return [];
   return info.map((column) => {
-    const probe = `EXPLAIN SELECT ${quote(column.name)} = 'x' FROM main.${quote(table)}`;
+    const probe = `EXPLAIN SELECT ${quoteName(column.name)} = 'x' FROM main.${quoteName(table)}`;
     const rows = db.prepare(probe).all() as { opcode: string; p4: string | null }[];
     const compare = rows.find((row) => row.opcode === 'Eq' || row.opcode === 'Ne');
     const collation = /^([A-Za-z_]\w*)-/.exec(compare?.p4 ?? '')?.[1] ?? '';
@@ -184,7 +184,7 @@ export function readUniqueKeys(db: Database, layout: TableLayout): readonly Uniq
     const text = source === null ? undefined : splitIndexSql(source);
     keys.push({
       parts: parts.map((part, position) => ({
-        sql: part.name === null ? (text?.parts[position] ?? 'NULL') : quote(part.name),
+        sql: part.name === null ? (text?.parts[position] ?? 'NULL') : quoteName(part.name),
         collation: part.coll,
         isColumn: part.name !== null,
       })),
@@ -224,9 +224,6 @@ export function splitIndexSql(sql: string): { readonly parts: readonly string[];
     ...(where === undefined ? {} : { where }),
   };
 }
-
-/** Quotes an identifier. */
-export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 function noSuchTable(db: Database, table: string): GlyphError {
   const names = db

@@ -80,11 +80,11 @@ export class Ledger {
     transaction.notes.set(BEGIN, this.#maxAndVersion.get());
   }
 
-  /** Records the transaction's range, with it. */
-  preCommit(transaction: Transaction): void {
+  /** Records the transaction's range, with it; undefined when it logged nothing. */
+  preCommit(transaction: Transaction): Span | undefined {
     const [before] = transaction.notes.get(BEGIN) as [number, number];
     const last = this.#maxOnWriter.get() as number;
-    if (last <= before) return;
+    if (last <= before) return undefined;
     this.#fillGap(before);
     const span: Span = {
       id: `tx-${before + 1}`,
@@ -95,6 +95,7 @@ export class Ledger {
     };
     this.#record(span, sqlTime(transaction.startedAt));
     transaction.notes.set(SPAN, span);
+    return span;
   }
 
   /** The transaction has committed. Returns the new end of the log, or undefined when it logged nothing. */

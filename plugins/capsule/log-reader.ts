@@ -21,7 +21,8 @@ type RawRow = SqlValue[];
 export interface LogSource {
   readonly db: Database;
   layout(id: number): TableLayout | undefined;
-  readonly foreignTriggers: boolean;
+  /** True when other programs' triggers exist. */
+  foreignTriggers(): boolean;
 }
 
 export class LogReader {
@@ -66,7 +67,7 @@ export class LogReader {
       if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes);
       changes.push(change);
     }
-    return this.#source.foreignTriggers ? orderByImages(changes) : changes;
+    return this.#source.foreignTriggers() ? orderByImages(changes) : changes;
   }
 
   #rows(from: number, to: number): RawRow[] {

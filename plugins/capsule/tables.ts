@@ -4,9 +4,9 @@
  * Invariant: for every attached table that exists, the triggers in the file are those of its current layout and newer than
  * any other trigger on it (SQLite fires the newest first, and the log's order relies on ours being first).
  */
-import { sameName } from '../../sdk/plugin.ts';
+import { quoteName, sameName } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
-import { findTable, quote, readLayout, readUniqueKeys, widthOf } from './layout.ts';
+import { findTable, readLayout, readUniqueKeys, widthOf } from './layout.ts';
 import type { TableLayout } from './layout.ts';
 import { parseTriggerName, triggersFor } from './triggers.ts';
 import type { RepairReport } from './types.ts';
@@ -90,10 +90,9 @@ export class WatchedTables {
     this.#noteSchema();
   }
 
-  /** Forgets a table without touching the file. */
-  forget(table: string): void {
-    const name = this.#nameOf(table);
-    if (name !== undefined) this.#attached.delete(name);
+  /** Takes away triggers that an earlier host left on a table nobody wants. */
+  clearAway(table: string): void {
+    if (!this.has(table)) this.#dropTriggers(table);
   }
 
   /** Drops the table's triggers so that an ALTER TABLE that they name can run; {@link verify} puts them back. */
@@ -132,6 +131,9 @@ export class WatchedTables {
         attached.layoutId = undefined;
         return [{ table: name, kind: 'dropped' }];
       }
+      // What was logged under the old name belongs to the same table.
+      this.#db.run('UPDATE _capsule_tables SET name = ? WHERE name = ?', [newName, name]);
+      this.#layouts.clear();
       this.#attached.delete(name);
       this.#attached.set(newName, { layoutId: this.#ensure(readLayout(this.#db, newName)).id });
       return [{ table: name, kind: 'renamed', newName }];
@@ -167,7 +169,7 @@ export class WatchedTables {
       expected.every((trigger) => ours.some((one) => one.name === trigger.name && one.sql === trigger.sql)) &&
       ours.every((trigger) => trigger.rowid > newestOther);
     if (inPlace) return { id: stored.id, created: [], dropped: [] };
-    for (const trigger of ours) this.#db.exec(`DROP TRIGGER ${quote(trigger.name)}`);
+    for (const trigger of ours) this.#db.exec(`DROP TRIGGER ${quoteName(trigger.name)}`);
     for (const trigger of expected) this.#db.exec(trigger.sql);
     return { id: stored.id, created: expected.map((trigger) => trigger.name), dropped: ours.map((trigger) => trigger.name) };
   }
@@ -195,7 +197,7 @@ export class WatchedTables {
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE")
       .pluck()
       .all(table) as string[];
-    for (const name of names) if (parseTriggerName(name) !== undefined) this.#db.exec(`DROP TRIGGER ${quote(name)}`);
+    for (const name of names) if (parseTriggerName(name) !== undefined) this.#db.exec(`DROP TRIGGER ${quoteName(name)}`);
   }
 
   #schemaMoved(): boolean {

@@ -7,7 +7,8 @@
  * Operations in the log: 1 INSERT, 2 UPDATE, 3 DELETE; 8 and 9 are candidates for rows that REPLACE removes without
  * firing a delete trigger (see docs/decisions/001); 10 + k is the k-th continuation of a wide row, logged before its head.
  */
-import { continuationsOf, LOG_WIDTH, quote } from './layout.ts';
+import { quoteName } from '../../sdk/plugin.ts';
+import { continuationsOf, LOG_WIDTH } from './layout.ts';
 import type { TableLayout, UniqueKey } from './layout.ts';
 
 export const OP = { insert: 1, update: 2, delete: 3, rowidCandidate: 8, candidate: 9, continuation: 10 } as const;
@@ -30,11 +31,11 @@ export function parseTriggerName(name: string): { readonly layoutId: number; rea
 
 /** All triggers of a table, in the order in which they are to be created. `layout.id` must be set. */
 export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): readonly TriggerSql[] {
-  const table = quote(layout.table);
+  const table = quoteName(layout.table);
   const make = (what: string, timing: string, when: string, body: string): TriggerSql => {
     const name = triggerName(layout, what);
     const condition = when === '' ? '' : ` WHEN ${when}`;
-    return { name, sql: `CREATE TRIGGER ${quote(name)} ${timing} ON ${table}${condition} BEGIN ${body} END` };
+    return { name, sql: `CREATE TRIGGER ${quoteName(name)} ${timing} ON ${table}${condition} BEGIN ${body} END` };
   };
   const result = [
     make('insert', 'AFTER INSERT', '', logRow(layout, OP.insert, [], images(layout, 'NEW'))),
@@ -58,7 +59,7 @@ export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): re
 /** References to every logged value of a row image. `source` is OLD, NEW, or empty for the columns of a SELECT. */
 function images(layout: TableLayout, source: 'OLD' | 'NEW' | ''): readonly string[] {
   const prefix = source === '' ? '' : `${source}.`;
-  const values = layout.columns.map((column) => prefix + quote(column.name));
+  const values = layout.columns.map((column) => prefix + quoteName(column.name));
   if (layout.logsRowid) values.push(`${prefix}${layout.rowidName}`);
   return values;
 }
@@ -86,7 +87,7 @@ function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: s
   const kind = candidateKind(conflicts);
   const old = images(layout, '');
   const now = images(layout, 'NEW');
-  const table = quote(layout.table);
+  const table = quoteName(layout.table);
   if (continuationsOf(layout) === 0) {
     const { names, values } = chunkValues(0, old, now);
     const select = `SELECT ${layout.id}, ${kind}${values} FROM ${table} WHERE ${restricted}`;
@@ -102,7 +103,7 @@ function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: s
   const slots = Array.from({ length: LOG_WIDTH }, (_, slot) => slot);
   const names = [...slots.map((slot) => `o${slot}`), ...slots.map((slot) => `n${slot}`)].join(', ');
   const values = [...slots.map((slot) => pick(old, slot)), ...slots.map((slot) => pick(now, slot))].join(', ');
-  const order = layout.rowidName ?? layout.key.map((index) => quote(layout.columns[index]?.name ?? '')).join(', ');
+  const order = layout.rowidName ?? layout.key.map((index) => quoteName(layout.columns[index]?.name ?? '')).join(', ');
   return (
     `INSERT INTO _capsule_log(table_id, op, ${names}) SELECT ${layout.id}, ${op}, ${values} ` +
     `FROM ${table}, (${numbers}) WHERE ${restricted} ORDER BY ${order}, _capsule_chunk DESC;`
@@ -125,8 +126,8 @@ function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Co
   const others = keys.map((key) => {
     const parts = key.parts.map((part) =>
       part.isColumn
-        ? `${part.sql} = NEW.${part.sql} COLLATE ${quote(part.collation)}`
-        : `(${part.sql}) = ${onNew(layout, part.sql)} COLLATE ${quote(part.collation)}`,
+        ? `${part.sql} = NEW.${part.sql} COLLATE ${quoteName(part.collation)}`
+        : `(${part.sql}) = ${onNew(layout, part.sql)} COLLATE ${quoteName(part.collation)}`,
     );
     if (key.where !== undefined) parts.push(`(${key.where})`, onNew(layout, key.where));
     return parts.join(' AND ');
@@ -136,14 +137,14 @@ function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Co
 
 /** An expression over the table's columns, evaluated on the NEW row: an inner SELECT whose columns carry their names. */
 function onNew(layout: TableLayout, expression: string): string {
-  const columns = layout.columns.map((column) => `NEW.${quote(column.name)} AS ${quote(column.name)}`).join(', ');
-  return `(SELECT (${expression}) FROM (SELECT ${columns}) AS ${quote(layout.table)})`;
+  const columns = layout.columns.map((column) => `NEW.${quoteName(column.name)} AS ${quoteName(column.name)}`).join(', ');
+  return `(SELECT (${expression}) FROM (SELECT ${columns}) AS ${quoteName(layout.table)})`;
 }
 
 function sameRow(layout: TableLayout): string {
   if (layout.rowidName !== undefined) return `${layout.rowidName} = OLD.${layout.rowidName}`;
   return layout.key
-    .map((index) => quote(layout.columns[index]?.name ?? ''))
+    .map((index) => quoteName(layout.columns[index]?.name ?? ''))
     .map((name) => `${name} = OLD.${name}`)
     .join(' AND ');
 }
@@ -151,10 +152,10 @@ function sameRow(layout: TableLayout): string {
 /** Columns whose UPDATE can collide. An expression or partial index may read any column, so then all are listed. */
 function uniqueColumns(layout: TableLayout, keys: readonly UniqueKey[]): string {
   const names = new Set<string>();
-  for (const index of layout.key) names.add(quote(layout.columns[index]?.name ?? ''));
+  for (const index of layout.key) names.add(quoteName(layout.columns[index]?.name ?? ''));
   for (const key of keys) for (const part of key.parts) if (part.isColumn) names.add(part.sql);
   if (keys.some((key) => key.where !== undefined || key.parts.some((part) => !part.isColumn))) {
-    for (const column of layout.columns) names.add(quote(column.name));
+    for (const column of layout.columns) names.add(quoteName(column.name));
   }
   // SQLite does not check these names, and an UPDATE may name the rowid by any of them.
   if (layout.rowidName !== undefined) names.add('rowid').add('_rowid_').add('oid');
@@ -164,7 +165,7 @@ function uniqueColumns(layout: TableLayout, keys: readonly UniqueKey[]): string 
 /** True when any byte of the row changed; a balanced tree, because SQLite limits the depth of expressions. */
 function changed(layout: TableLayout): string {
   const differs = layout.columns.map((column) => {
-    const name = quote(column.name);
+    const name = quoteName(column.name);
     const byBytes = `OLD.${name} COLLATE BINARY IS NOT NEW.${name}`;
     // Without an affinity 1 and 1.0 are equal yet stored differently.
     return column.affinity === '' ? `(${byBytes} OR typeof(OLD.${name}) IS NOT typeof(NEW.${name}))` : byBytes;

@@ -49,7 +49,7 @@ export function hostMessage(thrown: unknown): string {
 
 /** The error for a protected call that ended with `status`. `state` is the name of the Lua state. */
 export function luaError(state: string, status: number, failure: Failure, hostErrors: HostErrors): GlyphError {
-  const message = messageFor(failure.value);
+  const message = typeof failure.value === 'string' ? failure.value : placeOf(failure) + messageFor(failure.value);
   const hostError = hostErrors.find(message);
   const cause: LuaErrorCause = { kind: 'lua-error', ...failure, ...(hostError === undefined ? {} : { hostError }) };
   if (status === LUA.errorMemory || message === NOT_ENOUGH_MEMORY) {
@@ -75,9 +75,13 @@ function renewed(original: GlyphError, message: string, cause: LuaErrorCause): G
   });
 }
 
-/** Text for anything a script may raise: a string, a table with a `message`, or something else. */
+/** `file:line: ` of the innermost script function. Lua itself puts it only before messages that are strings. */
+function placeOf(failure: Failure): string {
+  return /^(?!\[C\])(\S+:\d+: )in /m.exec(failure.traceback)?.[1] ?? '';
+}
+
+/** Text for what a script may raise other than a string: a table with a `message`, or something else. */
 function messageFor(value: LuaValue | undefined): string {
-  if (typeof value === 'string') return value;
   if (typeof value === 'object' && value !== null && !Array.isArray(value) && 'message' in value) {
     const { message } = value;
     if (typeof message === 'string') return message;

@@ -84,13 +84,18 @@ export class Instance {
     return this.dead;
   }
 
+  /** Throws the reason when the instance is dead. */
+  throwIfDead(): void {
+    if (this.dead !== undefined) throw this.dead;
+  }
+
   /** Throws once time is up. Called when a host function returns, because time spent there counts. */
   checkTime(): void {
     if (this.deadline !== Infinity && performance.now() > this.deadline) throw this.#timeout();
   }
 
   #refuel(): void {
-    if (this.dead !== undefined) throw this.dead;
+    this.throwIfDead();
     this.api.fuel.value = FUEL_SLICE;
     this.checkTime();
   }

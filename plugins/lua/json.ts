@@ -1,7 +1,7 @@
 /**
  * `json.encode` and `json.decode` for Lua, on JavaScript's own JSON.
  *
- * Invariant: integers of up to 64 bits survive both ways. `{}` encodes as `{}`; an empty array is `json.array()`, and what was decoded
+ * Invariant: integers of up to 64 bits survive both ways, and equal values give equal text. `{}` encodes as `{}`; an empty array is `json.array()`, and what was decoded
  * from `[]` stays one. `null` decodes to `json.null`, so that nothing is lost when it is encoded again.
  */
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
@@ -12,7 +12,10 @@ import { LUA_NULL } from './values-in.ts';
 /** The part of the JSON source text proposal that Node ≥ 22 has and TypeScript's library does not. */
 interface ExactJson {
   rawJSON(text: string): unknown;
-  parse(text: string, reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown;
 }
 const exactJson = JSON as unknown as ExactJson;
 
@@ -24,10 +27,17 @@ export function encodeJson(value: LuaValue = null): string {
   return JSON.stringify(value, (_, each: unknown) => {
     if (typeof each === 'bigint') return exactJson.rawJSON(String(each));
     if (typeof each === 'number' && !Number.isFinite(each)) throw refused('infinity and NaN have no JSON form');
-    if (each instanceof Uint8Array) throw refused('bytes that are not UTF-8, and blobs, have no JSON form; encode them as text first');
+    if (each instanceof Uint8Array)
+      throw refused('bytes that are not UTF-8, and blobs, have no JSON form; encode them as text first');
     if (isFunctionHandle(each)) throw refused('a function has no JSON form');
-    return each;
+    return typeof each === 'object' && each !== null && !Array.isArray(each) ? sorted(each) : each;
   });
+}
+
+/** Lua keeps no order of keys, and a different one in every process; sorted, equal tables give equal text. */
+function sorted(object: object): object {
+  const entries = Object.entries(object);
+  return entries.length < 2 ? object : Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** The value of a JSON text, ready to be passed to Lua. */

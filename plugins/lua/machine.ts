@@ -5,13 +5,13 @@
  * dead. A host function's exception never unwinds Lua frames: it becomes a Lua error at the border.
  */
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { Calls, Unpositioned } from './calls.ts';
 import { HostErrors, hostMessage, luaError } from './errors.ts';
 import type { Failure } from './errors.ts';
 import { FunctionRefs } from './function-refs.ts';
 import { Instance, LONG_JUMP } from './instance.ts';
 import { LUA } from './module.ts';
 import type { Pointer } from './module.ts';
-import { isResults } from './results.ts';
 import type { HostFunction, LuaValue } from './types.ts';
 import { ValuesIn } from './values-in.ts';
 import type { Markers } from './values-in.ts';
@@ -19,17 +19,6 @@ import { ValuesOut } from './values-out.ts';
 
 /** Deepest nesting of host → Lua → host → Lua calls. Far below what would exhaust the native stack. */
 export const MAX_NESTING = 32;
-const MAX_ARGUMENTS = 250;
-const MAX_RESULTS = 250;
-
-/** An error that Lua gets without a position before its message, because it names one itself. */
-export class Unpositioned {
-  readonly error: GlyphError;
-
-  constructor(error: GlyphError) {
-    this.error = error;
-  }
-}
 
 /** A host function under way; at depth 0 the host itself. */
 interface Frame {
@@ -54,6 +43,7 @@ export class Machine {
   readonly instance: Instance;
   readonly in: ValuesIn;
   readonly out: ValuesOut;
+  readonly calls: Calls;
   readonly functions: FunctionRefs;
   readonly markers: Markers;
   #host: HostFunction[] = [];
@@ -77,6 +67,7 @@ export class Machine {
     this.functions = new FunctionRefs(this.instance, options.name);
     this.in = new ValuesIn(this.instance, this.functions, this.markers);
     this.out = new ValuesOut(this.instance, this.functions, this.markers);
+    this.calls = new Calls(this.instance, this.in, this.out);
   }
 
   /** The Lua thread that runs now. */
@@ -94,10 +85,13 @@ export class Machine {
   /** Runs `operation` under `lua_pcallk`. What fails in it is thrown as a `GlyphError`. */
   protect(operation: (L: Pointer) => void): void {
     const { api, slots } = this.instance;
-    if (this.instance.dead !== undefined) throw this.instance.dead;
+    this.instance.throwIfDead();
     const { L, depth } = this.#frame;
     if (depth >= MAX_NESTING) {
-      throw new GlyphError('GC_LUA', `${this.name}: calls between Lua and the host are nested deeper than ${MAX_NESTING} levels`);
+      throw new GlyphError(
+        'GC_LUA',
+        `${this.name}: calls between Lua and the host are nested deeper than ${MAX_NESTING} levels`,
+      );
     }
     if (depth === 0) {
       this.#hostErrors.clear();
@@ -118,114 +112,33 @@ export class Machine {
     else throw this.#failed(L, top, status);
   }
 
-  /** Compiles a script onto the stack: text only, never bytecode. */
-  compile(L: Pointer, source: string, chunkName: string): void {
-    const { api } = this.instance;
-    const bytes = Buffer.from(source.startsWith('\ufeff') ? source.slice(1) : source);
-    const status = this.in.withBytes(bytes, (at) =>
-      this.in.withBytes(Buffer.from(`@${chunkName}`), (name) =>
-        this.in.withBytes(Buffer.from('t'), (mode) => api.luaL_loadbufferx(L, at, bytes.length, name, mode)),
-      ),
-    );
-    if (status === 0) return;
-    if (status === LUA.errorSyntax) {
-      const message = this.out.readString(L, -1);
-      throw new Unpositioned(new GlyphError('GC_LUA_SYNTAX', typeof message === 'string' ? message : `${chunkName}: not valid UTF-8`));
-    }
-    api.lua_error(L);
-  }
-
-  /** Calls the function that lies below `args` arguments and reads all its results. */
-  callAndRead(L: Pointer, args: number): LuaValue[] {
-    const { api } = this.instance;
-    const base = api.lua_gettop(L) - args - 1;
-    api.lua_callk(L, args, LUA.multipleResults, 0, 0);
-    const count = api.lua_gettop(L) - base;
-    if (count > MAX_RESULTS) throw new GlyphError('GC_LUA_VALUE', `more than ${MAX_RESULTS} results`);
-    const values: LuaValue[] = [];
-    for (let index = 1; index <= count; index++) values.push(this.out.read(L, base + index));
-    return values;
-  }
-
-  /** Calls the function that lies below `args` arguments and reads its first result. */
-  callAndReadOne(L: Pointer, args: number): LuaValue {
-    this.instance.api.lua_callk(L, args, 1, 0, 0);
-    return this.out.read(L, -1);
-  }
-
-  pushArguments(L: Pointer, args: readonly unknown[]): void {
-    const count = args.length;
-    if (count > 8) {
-      if (count > MAX_ARGUMENTS) throw new GlyphError('GC_LUA_VALUE', `more than ${MAX_ARGUMENTS} arguments`);
-      this.instance.api.lua_checkstack(L, count + 8);
-    }
-    for (let index = 0; index < count; index++) this.in.push(L, args[index]);
-  }
-
   /** A Lua function has called a host function. */
   #dispatch(L: Pointer): number {
     const { instance } = this;
-    if (instance.dead !== undefined) throw instance.dead;
+    instance.throwIfDead();
+    const fn = this.#host[instance.api.lua_tonumberx(L, LUA.upvalue1, 0)];
+    if (fn === undefined) throw this.#fault(new Error('the number of a host function is wrong'));
     const outer = this.#frame;
     const frame: Frame = { L, depth: outer.depth + 1, error: undefined, errorAt: 0 };
     this.#frame = frame;
     let thrown: unknown;
     try {
-      const result = this.#callHost(L);
-      if (instance.dead !== undefined) throw instance.dead; // the host function may have swallowed a kill
+      const result = this.calls.callHost(L, fn);
+      instance.throwIfDead(); // the host function may have swallowed a kill
       instance.checkTime();
-      return this.#pushResult(L, result);
+      return this.calls.pushResult(L, result);
     } catch (error) {
       if (error === LONG_JUMP) throw error;
       thrown = error;
     } finally {
       this.#frame = outer;
     }
-    if (instance.dead !== undefined) throw instance.dead;
+    instance.throwIfDead();
     if (isFault(thrown)) throw this.#fault(thrown);
     instance.checkTime();
     if (frame.error === undefined || thrown !== frame.error) return this.#raise(L, thrown);
     instance.api.lua_pushvalue(L, frame.errorAt); // the very value the script raised
     return instance.api.lua_error(L);
-  }
-
-  #callHost(L: Pointer): unknown {
-    const { api } = this.instance;
-    const fn = this.#host[api.lua_tonumberx(L, LUA.upvalue1, 0)]!;
-    const count = api.lua_gettop(L);
-    switch (count) {
-      case 0:
-        return fn();
-      case 1:
-        return fn(this.#argument(L, 1));
-      case 2:
-        return fn(this.#argument(L, 1), this.#argument(L, 2));
-      case 3:
-        return fn(this.#argument(L, 1), this.#argument(L, 2), this.#argument(L, 3));
-    }
-    if (count > MAX_ARGUMENTS) throw new GlyphError('GC_LUA_VALUE', `more than ${MAX_ARGUMENTS} arguments`);
-    const args: LuaValue[] = [];
-    for (let index = 1; index <= count; index++) args.push(this.#argument(L, index));
-    return fn(...args);
-  }
-
-  #argument(L: Pointer, index: number): LuaValue {
-    try {
-      return this.out.readArgument(L, index);
-    } catch (thrown) {
-      if (!(thrown instanceof GlyphError) || thrown === this.instance.dead) throw thrown;
-      throw new GlyphError(thrown.code, `argument ${index}: ${thrown.message}`);
-    }
-  }
-
-  #pushResult(L: Pointer, result: unknown): number {
-    if (result === undefined) return 0;
-    if (!isResults(result)) {
-      this.in.push(L, result);
-      return 1;
-    }
-    this.pushArguments(L, result.values);
-    return result.values.length;
   }
 
   /** Raises a host function's error in Lua: the caller's position, then the message. */
@@ -247,11 +160,11 @@ export class Machine {
   }
 
   #enter(L: Pointer): number {
-    const operation = this.#operation!;
+    const operation = this.#operation;
     this.#operation = undefined;
     let thrown: unknown;
     try {
-      operation(L);
+      operation?.(L);
       return 0;
     } catch (error) {
       if (error === LONG_JUMP || isFault(error) || this.instance.dead !== undefined) throw error;
@@ -302,7 +215,8 @@ export class Machine {
 
   #fault(thrown: unknown): GlyphError {
     if (this.instance.dead !== undefined) return this.instance.dead;
-    if (thrown === LONG_JUMP) return this.instance.kill(new GlyphError('GC_LUA_MEMORY', `${this.name}: not enough memory`));
+    if (thrown === LONG_JUMP)
+      return this.instance.kill(new GlyphError('GC_LUA_MEMORY', `${this.name}: not enough memory`));
     const message = `${this.name}: the Lua interpreter failed: ${messageOf(thrown)}`;
     return this.instance.kill(new GlyphError('GC_LUA', message, { cause: thrown }));
   }
@@ -314,8 +228,10 @@ function isFault(thrown: unknown): boolean {
   return thrown instanceof RangeError && thrown.message.includes('call stack');
 }
 
-/** Lua's traceback without its heading and without the frame of the host. */
+/** Lua's traceback without its heading and the frames of the host and the sandbox. */
 function tidy(traceback: string): string {
   const lines = traceback.split('\n').map((line) => line.trim());
-  return lines.filter((line) => line !== 'stack traceback:' && line !== '[C]: in ?').join('\n');
+  return lines
+    .filter((line) => line !== 'stack traceback:' && line !== '[C]: in ?' && !line.startsWith('sandbox:'))
+    .join('\n');
 }

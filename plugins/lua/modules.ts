@@ -32,7 +32,10 @@ export function readModule(root: string, name: LuaValue | undefined): ModuleSour
   const path = realPath(join(root, ...name.split('.')) + '.lua');
   const base = realPath(root);
   if (path === undefined || base === undefined || !path.startsWith(base + sep) || !path.endsWith('.lua')) {
-    throw new GlyphError('GC_LUA', `module '${name}' not found: there is no ${name.replaceAll('.', '/')}.lua in the script's own folder`);
+    throw new GlyphError(
+      'GC_LUA',
+      `module '${name}' not found: there is no ${name.replaceAll('.', '/')}.lua in the script's own folder`,
+    );
   }
   const status = statSync(path);
   if (!status.isFile()) throw new GlyphError('GC_LUA', `module '${name}' is not a file`);

@@ -1,7 +1,7 @@
 /**
  * `os.time` and `os.date` for Lua, without touching the interpreter's C library.
  *
- * Invariant: the C locale, every conversion of Lua 5.4's list (C99), and an error for any other; times are whole seconds.
+ * Invariant: the C locale, every conversion of Lua 5.4's list (C99, without the modifiers E and O), and an error for any other; times are whole seconds.
  */
 import { GlyphError } from '../../sdk/plugin.ts';
 import type { LuaValue } from './types.ts';
@@ -31,7 +31,10 @@ interface Parts {
 }
 
 /** `os.time(fields)`: seconds since the epoch, and the fields in normal form. Missing fields are an error as in Lua. */
-export function timeOf(fields: LuaValue | undefined): { readonly time: number; readonly fields: Record<string, number | boolean> } {
+export function timeOf(fields: LuaValue | undefined): {
+  readonly time: number;
+  readonly fields: Record<string, number | boolean>;
+} {
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields) || fields instanceof Uint8Array) {
     throw new GlyphError('GC_LUA_VALUE', 'os.time: a table with year, month and day is needed');
   }
@@ -53,10 +56,15 @@ export function timeOf(fields: LuaValue | undefined): { readonly time: number; r
 }
 
 /** `os.date(format, time)`: text, or a table for `*t` and `!*t`. `now` is in ms. */
-export function dateOf(format: LuaValue | undefined, time: LuaValue | undefined, now: number): string | Record<string, number | boolean> {
+export function dateOf(
+  format: LuaValue | undefined,
+  time: LuaValue | undefined,
+  now: number,
+): string | Record<string, number | boolean> {
   const text = format ?? '%c';
   if (typeof text !== 'string') throw new GlyphError('GC_LUA_VALUE', 'os.date: the format must be a string');
-  if (text.length > MAX_FORMAT) throw new GlyphError('GC_LUA_VALUE', `os.date: the format is longer than ${MAX_FORMAT} characters`);
+  if (text.length > MAX_FORMAT)
+    throw new GlyphError('GC_LUA_VALUE', `os.date: the format is longer than ${MAX_FORMAT} characters`);
   const seconds = Number(time ?? Math.floor(now / 1000));
   const date = new Date(Math.floor(seconds) * 1000);
   if (Number.isNaN(date.getTime())) throw new GlyphError('GC_LUA_VALUE', 'os.date: the time cannot be represented');
@@ -90,7 +98,17 @@ function startOfYear(year: number): number {
 
 function fieldsOf(parts: Parts): Record<string, number | boolean> {
   const { year, month, day, hour, minute, second, weekday, yearDay } = parts;
-  return { year, month: month + 1, day, hour, min: minute, sec: second, wday: weekday + 1, yday: yearDay, isdst: false };
+  return {
+    year,
+    month: month + 1,
+    day,
+    hour,
+    min: minute,
+    sec: second,
+    wday: weekday + 1,
+    yday: yearDay,
+    isdst: false,
+  };
 }
 
 function formatted(format: string, parts: Parts): string {
@@ -102,11 +120,14 @@ function formatted(format: string, parts: Parts): string {
 }
 
 const pad = (value: number, width = 2, fill = '0'): string => String(value).padStart(width, fill);
+const day = (parts: Parts): string => DAYS[parts.weekday] ?? '';
+const month = (parts: Parts): string => MONTHS[parts.month] ?? '';
 const hour12 = (parts: Parts): number => parts.hour % 12 || 12;
 const date = (parts: Parts): string => `${pad(parts.month + 1)}/${pad(parts.day)}/${pad(parts.year % 100)}`;
 const time = (parts: Parts): string => `${pad(parts.hour)}:${pad(parts.minute)}:${pad(parts.second)}`;
 /** Week of the year, weeks beginning on `first` (0 is Sunday). */
-const week = (parts: Parts, first: number): number => Math.floor((parts.yearDay + 6 - ((parts.weekday - first + 7) % 7)) / 7);
+const week = (parts: Parts, first: number): number =>
+  Math.floor((parts.yearDay + 6 - ((parts.weekday - first + 7) % 7)) / 7);
 
 /** ISO 8601: the week belongs to the year that holds its Thursday. */
 function isoWeek(parts: Parts): { readonly year: number; readonly week: number } {
@@ -124,11 +145,11 @@ function zone(parts: Parts): string {
 const CONVERSIONS: Readonly<Record<string, (parts: Parts) => string>> = Object.assign(
   Object.create(null) as Record<string, (parts: Parts) => string>,
   {
-    a: (p: Parts) => DAYS[p.weekday]!.slice(0, 3),
-    A: (p: Parts) => DAYS[p.weekday]!,
-    b: (p: Parts) => MONTHS[p.month]!.slice(0, 3),
-    B: (p: Parts) => MONTHS[p.month]!,
-    c: (p: Parts) => `${DAYS[p.weekday]!.slice(0, 3)} ${MONTHS[p.month]!.slice(0, 3)} ${pad(p.day, 2, ' ')} ${time(p)} ${p.year}`,
+    a: (p: Parts) => day(p).slice(0, 3),
+    A: (p: Parts) => day(p),
+    b: (p: Parts) => month(p).slice(0, 3),
+    B: (p: Parts) => month(p),
+    c: (p: Parts) => `${day(p).slice(0, 3)} ${month(p).slice(0, 3)} ${pad(p.day, 2, ' ')} ${time(p)} ${p.year}`,
     C: (p: Parts) => pad(Math.floor(p.year / 100)),
     d: (p: Parts) => pad(p.day),
     D: date,
@@ -136,7 +157,7 @@ const CONVERSIONS: Readonly<Record<string, (parts: Parts) => string>> = Object.a
     F: (p: Parts) => `${p.year}-${pad(p.month + 1)}-${pad(p.day)}`,
     g: (p: Parts) => pad(isoWeek(p).year % 100),
     G: (p: Parts) => String(isoWeek(p).year),
-    h: (p: Parts) => MONTHS[p.month]!.slice(0, 3),
+    h: (p: Parts) => month(p).slice(0, 3),
     H: (p: Parts) => pad(p.hour),
     I: (p: Parts) => pad(hour12(p)),
     j: (p: Parts) => pad(p.yearDay, 3),

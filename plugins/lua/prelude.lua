@@ -1,7 +1,8 @@
 -- The sandbox: builds the globals a script sees. Runs once per state, before any script, with
--- `sys` (host functions for its own use), `functions` and `values` (what the host offers, by dotted name).
+-- `sys` (host functions for its own use), `functions` and `values` (what the host offers, by dotted name), and two tables the host
+-- recognises: `blob`, the metatable of blobs, and `arrays`, whose weak keys are the empty tables that are arrays.
 -- Invariant: everything used here is captured in locals, and nothing of the interpreter's own globals is reachable afterwards.
-local sys, functions, values = ...
+local sys, functions, values, blob, arrays = ...
 
 local assert, error, getmetatable, ipairs, load, next, pairs, pcall, rawequal, rawget, rawlen, rawset, select, setmetatable, tostring, type =
   assert, error, getmetatable, ipairs, load, next, pairs, pcall, rawequal, rawget, rawlen, rawset, select, setmetatable, tostring, type
@@ -34,12 +35,13 @@ end
 
 -- Finalizers would run at any moment, inside host calls too.
 function env.setmetatable(t, metatable)
-  if type(metatable) == "table" and rawget(metatable, "__gc") ~= nil then
-    error("setmetatable: __gc is not allowed here", 2)
+  if type(t) ~= "table" then error("setmetatable: a table is needed, not a " .. type(t), 2) end
+  if metatable ~= nil and type(metatable) ~= "table" then
+    error("setmetatable: the metatable must be nil or a table, not a " .. type(metatable), 2)
   end
-  local ok, result = pcall(setmetatable, t, metatable)
-  if not ok then error(result, 2) end
-  return result
+  if metatable and rawget(metatable, "__gc") ~= nil then error("setmetatable: __gc is not allowed here", 2) end
+  if getmetatable(t) == nil then return setmetatable(t, metatable) end
+  return (forward(setmetatable, t, metatable)) -- may be protected
 end
 
 -- Stopping the collector would defeat the memory limit.
@@ -72,9 +74,7 @@ env.os = {
   end,
 }
 
--- Empty tables that are arrays, for the host and for json.encode.
-local arrays = setmetatable({}, { __mode = "k" })
-
+setmetatable(arrays, { __mode = "k" })
 env.json = {
   null = sys.null,
   encode = function(value) return (forward(sys.encode, value)) end,
@@ -86,7 +86,7 @@ env.json = {
   end,
 }
 
-local blob = { __metatable = false }
+blob.__metatable = false
 function blob.__tostring(self) return self[1] end
 function blob.__len(self) return #self[1] end
 function blob.__eq(a, b) return rawget(a, 1) == rawget(b, 1) end
@@ -131,4 +131,4 @@ end
 for path, value in pairs(values) do place(path, value) end
 for path, fn in pairs(functions) do place(path, fn) end
 
-return env, blob, arrays
+return env

@@ -43,15 +43,15 @@ export type LuaValue =
   | { readonly [key: string]: LuaValue };
 
 /**
- * A function that Lua may call. Synchronous: a promise as a result is refused with `GC_LUA_VALUE`.
+ * A function that Lua may call; an argument that was not given is undefined. Synchronous: a promise as a result is refused with `GC_LUA_VALUE`.
  *
  * It returns nothing, one value, or several by `lua.results(a, b)`. Accepted values: null and undefined (nil),
- * booleans, numbers (whole ones become Lua integers), bigints of 64 bits, strings, Uint8Array (a Lua string), arrays, plain
+ * booleans, numbers (whole ones up to 2^53 − 1 become Lua integers, others floats), bigints of 64 bits, strings, Uint8Array (a Lua string), arrays, plain
  * objects (null members are left out), a LuaFunction of the same state, and `lua.null` (`json.null`).
  * What it throws becomes a Lua error, a string that begins with the caller's file and line; when the script does not
  * catch it, the host gets a `GlyphError` with the code of the one that was thrown.
  */
-export type HostFunction = (...args: LuaValue[]) => unknown;
+export type HostFunction = (...args: (LuaValue | undefined)[]) => unknown;
 
 /** Opaque: a host function's several results. Made by {@link LuaService.results}. */
 export interface LuaResults {
@@ -103,7 +103,7 @@ export interface LuaErrorCause {
  * Every call throws `GlyphError`: `GC_LUA` (the script failed, `cause` is a {@link LuaErrorCause}), `GC_LUA_SYNTAX`,
  * `GC_LUA_TIME`, `GC_LUA_MEMORY`, `GC_LUA_VALUE` (a value that cannot cross), the code of a host function's own error, or
  * `GC_CLOSED`. After a kill (`GC_LUA_TIME`, or a fault inside the interpreter) the state is dead: `dead` says why, and
- * every later call throws that same code. Make a new one; it takes about a millisecond.
+ * every later call throws that same code. Close it, to free its memory, and make a new one; that takes about a millisecond.
  */
 export interface LuaState {
   readonly name: string;
@@ -127,7 +127,7 @@ export interface LuaState {
   release(ref: LuaFunction): void;
   /**
    * Puts one time limit (and one print limit) around many calls. Calls outside a guard each get their own; guards nest, the outer one
-   * counts. JavaScript `catch` and `finally` blocks run as usual when the limit strikes.
+   * counts. Time the host itself spends between the calls counts too. JavaScript `catch` and `finally` blocks run as usual when the limit strikes.
    */
   guard<T>(fn: () => T): T;
   /** Drops the instance and its memory. Idempotent. Inside a call of this state it takes effect when control returns to Lua. */

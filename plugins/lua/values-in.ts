@@ -18,8 +18,6 @@ export const MAX_DEPTH = 32;
 const MAX_CACHED_KEYS = 4096;
 /** Strings this short are copied byte by byte, which beats any encoder. */
 const SHORT_STRING = 24;
-const MIN_INTEGER = -(2 ** 63);
-const MAX_INTEGER = 2 ** 63;
 const SMALL_INTEGERS = Array.from({ length: 1025 }, (_, index) => BigInt(index));
 
 class NullMarker implements LuaNull {
@@ -41,7 +39,7 @@ export interface Markers {
 
 /** `BigInt(value)`, cached for small whole numbers. */
 export function toBigInt(value: number): bigint {
-  return value >= 0 && value <= 1024 ? SMALL_INTEGERS[value]! : BigInt(value);
+  return (value >= 0 && value <= 1024 ? SMALL_INTEGERS[value] : undefined) ?? BigInt(value);
 }
 
 /** Pushes values onto a Lua stack. */
@@ -115,7 +113,8 @@ export class ValuesIn {
   /** Calls `use` with the address of a copy that ends in a zero byte. */
   withBytes<T>(bytes: Uint8Array, use: (at: Pointer) => T): T {
     const at = this.#api.malloc(bytes.length + 1);
-    if (at === 0) throw new GlyphError('GC_LUA_MEMORY', `a value of ${bytes.length} bytes does not fit: not enough memory`);
+    if (at === 0)
+      throw new GlyphError('GC_LUA_MEMORY', `a value of ${bytes.length} bytes does not fit: not enough memory`);
     this.#instance.u8.set(bytes, at);
     this.#instance.u8[at + bytes.length] = 0;
     try {
@@ -139,7 +138,8 @@ export class ValuesIn {
   }
 
   #pushNumber(L: Pointer, value: number): void {
-    if (Number.isInteger(value) && value >= MIN_INTEGER && value < MAX_INTEGER && !Object.is(value, -0)) {
+    // A whole number beyond 2^53 is a float: had it been an integer, it would be a bigint.
+    if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
       this.#api.lua_pushinteger(L, toBigInt(value));
     } else {
       this.#api.lua_pushnumber(L, value);
@@ -148,7 +148,8 @@ export class ValuesIn {
 
   #pushObject(L: Pointer, value: object, depth: number): void {
     if (depth >= MAX_DEPTH) throw refused(`the value is nested deeper than ${MAX_DEPTH} levels, or refers to itself`);
-    if (this.#api.lua_checkstack(L, 8) === 0) throw new GlyphError('GC_LUA_MEMORY', 'not enough memory for the Lua stack');
+    if (this.#api.lua_checkstack(L, 8) === 0)
+      throw new GlyphError('GC_LUA_MEMORY', 'not enough memory for the Lua stack');
     if (Array.isArray(value)) {
       this.#pushArray(L, value, depth);
     } else if (isPlain(value)) {
@@ -204,10 +205,12 @@ export class ValuesIn {
       const row = rows[index];
       if (isPlain(row) && sameKeys(row, keys)) {
         api.lua_createtable(L, 0, keys.length);
-        for (let column = 0; column < keys.length; column++) {
-          const value = row[keys[column]!];
+        let column = table;
+        for (const key of keys) {
+          column++;
+          const value = row[key];
           if (value === null || value === undefined) continue;
-          api.lua_pushvalue(L, table + 1 + column);
+          api.lua_pushvalue(L, column);
           this.push(L, value, depth + 1);
           api.lua_rawset(L, -3);
         }

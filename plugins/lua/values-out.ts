@@ -51,12 +51,12 @@ export class ValuesOut {
   readString(L: Pointer, index: number): string | Uint8Array {
     const at = this.#api.lua_tolstring(L, index, this.#instance.lengthAt);
     const { u8, i32, lengthAt } = this.#instance;
-    const length = i32[lengthAt >> 2]! >>> 0;
+    const length = (i32[lengthAt >> 2] ?? 0) >>> 0;
     if (length <= SHORT_STRING) {
       let text = '';
       let offset = 0;
       for (; offset < length; offset++) {
-        const code = u8[at + offset]!;
+        const code = u8[at + offset] ?? 0;
         if (code > 127) break;
         text += String.fromCharCode(code);
       }
@@ -153,7 +153,7 @@ export class ValuesOut {
     api.lua_rawgeti(L, index, 1n);
     if (api.lua_type(L, -1) !== LUA.string) throw refused('a blob() was altered');
     const at = api.lua_tolstring(L, -1, this.#instance.lengthAt);
-    const length = this.#instance.i32[this.#instance.lengthAt >> 2]! >>> 0;
+    const length = (this.#instance.i32[this.#instance.lengthAt >> 2] ?? 0) >>> 0;
     const bytes = this.#instance.u8.slice(at, at + length);
     api.lua_settop(L, -2);
     return bytes;

@@ -129,15 +129,24 @@ export function leb(value: number): readonly number[] {
  * Returns the sub-opcode of 0xfc instructions, otherwise -1.
  */
 export function skipImmediates(reader: Reader, opcode: number): number {
-  if (opcode >= 0x28 && opcode <= 0x3e) reader.skipLebs(2); // loads and stores: alignment, offset
-  else if (opcode >= 0x20 && opcode <= 0x26) reader.skipLeb(); // locals, globals, tables
-  else if (opcode === 0x41 || opcode === 0x42) reader.skipLeb(); // i32.const, i64.const
-  else if (opcode >= 0x02 && opcode <= 0x04) reader.skipLeb(); // block, loop, if
-  else if (opcode === 0x0c || opcode === 0x0d || opcode === 0x10) reader.skipLeb(); // br, br_if, call
-  else if (opcode === 0x0e) reader.skipLebs(reader.u32() + 1); // br_table
-  else if (opcode === 0x11) reader.skipLebs(2); // call_indirect
-  else if (opcode === 0x1c) reader.skipLebs(reader.u32()); // select with types
-  else if (opcode === 0x3f || opcode === 0x40) reader.skip(1); // memory.size, memory.grow
+  if (opcode >= 0x28 && opcode <= 0x3e)
+    reader.skipLebs(2); // loads and stores: alignment, offset
+  else if (opcode >= 0x20 && opcode <= 0x26)
+    reader.skipLeb(); // locals, globals, tables
+  else if (opcode === 0x41 || opcode === 0x42)
+    reader.skipLeb(); // i32.const, i64.const
+  else if (opcode >= 0x02 && opcode <= 0x04)
+    reader.skipLeb(); // block, loop, if
+  else if (opcode === 0x0c || opcode === 0x0d || opcode === 0x10)
+    reader.skipLeb(); // br, br_if, call
+  else if (opcode === 0x0e)
+    reader.skipLebs(reader.u32() + 1); // br_table
+  else if (opcode === 0x11)
+    reader.skipLebs(2); // call_indirect
+  else if (opcode === 0x1c)
+    reader.skipLebs(reader.u32()); // select with types
+  else if (opcode === 0x3f || opcode === 0x40)
+    reader.skip(1); // memory.size, memory.grow
   else if (opcode === 0x43) reader.skip(4);
   else if (opcode === 0x44) reader.skip(8);
   else if (opcode === 0xfc) return skipBulkImmediates(reader);
@@ -147,8 +156,10 @@ export function skipImmediates(reader: Reader, opcode: number): number {
 
 function skipBulkImmediates(reader: Reader): number {
   const code = reader.u32();
-  if (code === 8 || code === 10) reader.skipLebs(2); // memory.init, memory.copy
-  else if (code === 9 || code === 11) reader.skipLeb(); // data.drop, memory.fill
+  if (code === 8 || code === 10)
+    reader.skipLebs(2); // memory.init, memory.copy
+  else if (code === 9 || code === 11)
+    reader.skipLeb(); // data.drop, memory.fill
   else if (code > 7) throw new Error(`wasm: opcode 0xfc ${code} is not supported`);
   return code;
 }

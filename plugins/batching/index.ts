@@ -1,0 +1,169 @@
+/**
+ * The plugin `batching`: decides when a range of the log is delivered.
+ *
+ * A batch closes after `batchInterval` ms, or at once when `batchSize` rows wait; with an interval of 0, at the next
+ * microtask. It keeps nothing but a timer: what waits is in the log, so the plugin can be replaced at any moment.
+ */
+import { definePlugin, GlyphError, messageOf } from '../../sdk/plugin.ts';
+import type { PluginContext, Timer } from '../../sdk/plugin.ts';
+
+interface BatchingConfig {
+  readonly batchInterval: number;
+  readonly batchSize: number;
+}
+
+/** What it needs of the service `capsule`. */
+interface Capsule {
+  readonly end: number;
+  readonly position: number;
+  readonly batchSize: number | undefined;
+  look(): number;
+  boundary(from: number, size: number, end: number): number;
+  deliver(to: number): Promise<void> | undefined;
+  settled(seq: number): Promise<void>;
+}
+
+/** The service `batching`. */
+export interface BatchingService {
+  /** Resolves when everything committed so far has been handled. @throws GC_TRANSACTION inside a transaction. */
+  flush(): Promise<void>;
+}
+
+/** A delivery that takes longer than this lets other work have its turn, in ms. */
+const TURN_MS = 10;
+
+class Batching implements BatchingService {
+  readonly #ctx: PluginContext<BatchingConfig>;
+  readonly #capsule: Capsule;
+  #timer: Timer | undefined;
+  #scheduled = false;
+  #delivering: Promise<void> | undefined;
+  #draining = false;
+
+  constructor(ctx: PluginContext<BatchingConfig>) {
+    this.#ctx = ctx;
+    this.#capsule = ctx.use<Capsule>('capsule');
+  }
+
+  /** The log has grown, or may have before we came. */
+  wake(): void {
+    const { end, position, batchSize } = this.#capsule;
+    const { batchInterval, batchSize: size } = this.#ctx.config;
+    if (end <= position || this.#scheduled || this.#draining) return;
+    if (batchInterval === 0 || end - position >= Math.min(size, batchSize ?? size)) {
+      this.#schedule();
+    } else {
+      this.#timer ??= this.#ctx.clock.timeout(() => this.#schedule(), batchInterval);
+    }
+  }
+
+  async flush(): Promise<void> {
+    if (this.#ctx.db.current !== undefined) {
+      throw new GlyphError('GC_TRANSACTION', 'flush() inside a transaction would wait for itself', {
+        hint: 'Call flush() after the transaction has committed.',
+      });
+    }
+    const end = this.#capsule.look();
+    this.#drain();
+    await this.#delivering;
+    await this.#capsule.settled(end);
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#ctx.db.outside(() => {
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        if (!this.#ctx.signal.aborted) this.#drain();
+      });
+    });
+  }
+
+  #drain(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#draining) return;
+    this.#draining = true;
+    const done = this.#deliverAll();
+    if (done === undefined) this.#draining = false;
+    else {
+      this.#delivering = done.finally(() => {
+        this.#draining = false;
+        this.#delivering = undefined;
+        this.wake();
+      });
+    }
+  }
+
+  /** Delivers batch after batch. Stays synchronous while it can: a lone write reaches its handler without an extra turn. */
+  #deliverAll(): Promise<void> | undefined {
+    const started = performance.now();
+    try {
+      while (this.#mayDeliver()) {
+        const waiting = this.#deliverOne();
+        if (waiting !== undefined || performance.now() - started > TURN_MS) return this.#deliverRest(waiting);
+      }
+    } catch (error) {
+      this.#ctx.log.error(`Delivery failed: ${messageOf(error)}`, { error });
+    }
+    return undefined;
+  }
+
+  async #deliverRest(first: Promise<void> | undefined): Promise<void> {
+    try {
+      await first;
+      let since = performance.now();
+      while (this.#mayDeliver()) {
+        if (performance.now() - since > TURN_MS) {
+          await new Promise((resolve) => setImmediate(resolve));
+          since = performance.now();
+          if (!this.#mayDeliver()) break;
+        }
+        await this.#deliverOne();
+      }
+    } catch (error) {
+      this.#ctx.log.error(`Delivery failed: ${messageOf(error)}`, { error });
+    }
+  }
+
+  /** An in-memory database has no second connection: matching waits until no transaction is open. */
+  #mayDeliver(): boolean {
+    const { db, signal } = this.#ctx;
+    if (signal.aborted || !db.sqlite.open || this.#capsule.position >= this.#capsule.end) return false;
+    return !(db.inMemory && db.busy);
+  }
+
+  #deliverOne(): Promise<void> | undefined {
+    const { position, end, batchSize } = this.#capsule;
+    const size = Math.min(this.#ctx.config.batchSize, batchSize ?? this.#ctx.config.batchSize);
+    return this.#capsule.deliver(this.#capsule.boundary(position, size, end));
+  }
+}
+
+export default definePlugin<BatchingConfig>({
+  name: 'batching',
+  version: '1.0.0',
+  requires: { capsule: '^1.0.0' },
+  provides: { batching: '1.0.0' },
+  config: {
+    type: 'object',
+    properties: {
+      batchInterval: { type: 'number', minimum: 0, default: 100 },
+      batchSize: { type: 'integer', minimum: 1, default: 100 },
+    },
+  },
+  activate(ctx) {
+    const batching = new Batching(ctx);
+    ctx.on('capsule:end', () => batching.wake());
+    ctx.defer(() => batching.close(), 'timer');
+    ctx.provide<BatchingService>('batching', batching);
+    batching.wake();
+  },
+});

@@ -1,0 +1,291 @@
+/**
+ * Reactions: durable consumers whose work and cursor commit in one transaction.
+ *
+ * Invariants:
+ * - Exactly once: a batch's calls, all they write, and the cursor's move are one SQLite transaction.
+ * - A transaction of the host or of another skill is never split; other programs' work may be, since its inner boundaries
+ *   are unknown. Where boundaries allow, a reaction's transaction ends within 2 ms, because other writers may not wait.
+ * - The stored cursor is the truth: a host that was not the one to run finds it moved, and starts from there.
+ */
+import { GlyphError } from '../../sdk/plugin.ts';
+import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
+import type { Registry } from './registry.ts';
+import type { Routed, Router } from './router.ts';
+import type { ChangeEvent, Reaction, ReactionHandle, Reset } from './types.ts';
+
+const MAX_TRANSACTION_MS = 2;
+/** Events between two looks at the clock. */
+const SLICE = 64;
+/** Reaction upon reaction upon reaction: so many are a loop. */
+const MAX_DEPTH = 64;
+const ORIGINS_KEPT = 4096;
+
+export interface ReactionsOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly router: Router;
+  readonly registry: Registry;
+  readonly position: () => number;
+  readonly boundary: (from: number, end: number) => number;
+  readonly onIdle: () => void;
+}
+
+/** A reaction as it runs. `watcherIds` are the watchers that wake it. */
+export interface RunningReaction {
+  readonly id: string;
+  readonly reaction: Reaction;
+  readonly watcherIds: ReadonlySet<string>;
+  /** Where it goes on; undefined while live: its cursor is then the common position. */
+  at: number | undefined;
+  state: 'idle' | 'running' | 'paused' | 'stopped' | 'closed';
+  attempts: number;
+  timer: Timer | undefined;
+}
+
+interface Origin {
+  readonly depth: number;
+  readonly chain: readonly string[];
+}
+
+export class Reactions {
+  readonly #options: ReactionsOptions;
+  readonly #byWatcher = new Map<string, RunningReaction>();
+  readonly #all = new Set<RunningReaction>();
+  /** Which reaction wrote a transaction, and how deep in a cascade. */
+  readonly #origins = new Map<string, Origin>();
+  /** What the transaction that is committing now came from. */
+  #committing: Origin | undefined;
+
+  constructor(options: ReactionsOptions) {
+    this.#options = options;
+  }
+
+  get all(): Iterable<RunningReaction> {
+    return this.#all;
+  }
+
+  add(running: RunningReaction): ReactionHandle {
+    this.#all.add(running);
+    for (const id of running.watcherIds) this.#byWatcher.set(id, running);
+    const cursor = (): number => this.#cursorOf(running);
+    this.#wake(running);
+    return {
+      get cursor() {
+        return cursor();
+      },
+      resume: () => {
+        if (running.state === 'stopped' || running.state === 'paused') {
+          running.timer?.cancel();
+          running.attempts = 0;
+          running.state = 'idle';
+        }
+        this.#wake(running);
+      },
+      stop: () => this.remove(running),
+      settled: (seq) => this.settled(seq, running),
+    };
+  }
+
+  remove(running: RunningReaction): void {
+    running.state = 'closed';
+    running.timer?.cancel();
+    this.#all.delete(running);
+    for (const id of running.watcherIds) this.#byWatcher.delete(id);
+    this.#options.onIdle();
+  }
+
+  /** The changes after `from` are there, and concern these watchers. */
+  deliver(from: number, routed: Routed): void {
+    for (const id of routed.keys()) {
+      const running = this.#byWatcher.get(id);
+      if (running === undefined) continue;
+      running.at ??= from;
+      this.#wake(running);
+    }
+  }
+
+  /** Lets everybody look again: this host may have become the one that runs reactions. */
+  wakeAll(): void {
+    for (const running of this.#all) this.#wake(running);
+  }
+
+  isBehind(seq: number, running: RunningReaction): boolean {
+    if (running.state === 'running') return true;
+    return running.state === 'idle' && running.at !== undefined && running.at < seq && running.reaction.mayRun();
+  }
+
+  anyBehind(seq: number): boolean {
+    for (const running of this.#all) if (this.isBehind(seq, running)) return true;
+    return false;
+  }
+
+  settled(seq: number, running: RunningReaction): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!this.isBehind(seq, running)) resolve();
+        else setImmediate(check);
+      };
+      check();
+    });
+  }
+
+  /** Remembers what a transaction that is being recorded came from. */
+  noteOrigin(transactionId: string): void {
+    if (this.#committing === undefined) return;
+    this.#origins.set(transactionId, this.#committing);
+    if (this.#origins.size > ORIGINS_KEPT) {
+      const oldest = this.#origins.keys().next().value;
+      if (oldest !== undefined) this.#origins.delete(oldest);
+    }
+  }
+
+  /** Stores cursors that moved over ranges that did not concern their reaction. Inside a transaction. */
+  storeCursors(): void {
+    const { registry } = this.#options;
+    for (const running of this.#all) {
+      if (running.state !== 'idle' || !running.reaction.mayRun()) continue;
+      const stored = registry.storedCursor(running.id);
+      const cursor = this.#cursorOf(running);
+      if (stored !== undefined && cursor > stored) registry.moveCursor(running.id, cursor);
+    }
+  }
+
+  /** Tells the reaction on a watcher that what it saw is void. */
+  reset(watcherId: string, reset: Reset): void {
+    this.#byWatcher.get(watcherId)?.reaction.reset?.(reset);
+  }
+
+  close(): void {
+    for (const running of [...this.#all]) this.remove(running);
+  }
+
+  #cursorOf(running: RunningReaction): number {
+    return running.at ?? this.#options.position();
+  }
+
+  #wake(running: RunningReaction): void {
+    if (running.state !== 'idle' || running.at === undefined || !running.reaction.mayRun()) return;
+    running.state = 'running';
+    this.#options.db.outside(() => queueMicrotask(() => void this.#run(running)));
+  }
+
+  async #run(running: RunningReaction): Promise<void> {
+    const { db, position } = this.#options;
+    let since = performance.now();
+    while (running.state === 'running' && db.sqlite.open) {
+      if (this.#cursorOf(running) >= position()) running.at = undefined;
+      if (running.at === undefined || !running.reaction.mayRun()) {
+        running.state = 'idle';
+        break;
+      }
+      try {
+        await this.#step(running);
+        running.attempts = 0;
+      } catch (error) {
+        this.#failed(running, error);
+      }
+      if (performance.now() - since > 10) {
+        await new Promise((resolve) => setImmediate(resolve));
+        since = performance.now();
+      }
+    }
+    this.#options.onIdle();
+  }
+
+  /** One batch: read first, so that the write lock is held only for the reaction's own work. */
+  async #step(running: RunningReaction): Promise<void> {
+    const { db, registry, router, boundary, position } = this.#options;
+    const from = this.#cursorOf(running);
+    const to = boundary(from, position());
+    const events = merge(router.route(from, to, running.watcherIds));
+    if (events.length === 0) {
+      running.at = to;
+      return;
+    }
+    const slices = slice(events);
+    const origin = this.#originOf(running, events);
+    const handled = await db.exclusive(
+      () => {
+        if (!running.reaction.mayRun() || running.state !== 'running') return undefined;
+        const stored = registry.storedCursor(running.id) ?? from;
+        // Another host ran it meanwhile; what it handled is not handled again.
+        if (stored > from) return stored;
+        this.#committing = origin;
+        const until = performance.now() + MAX_TRANSACTION_MS;
+        let cursor = from;
+        for (const [index, part] of slices.entries()) {
+          running.reaction.handle(part.events);
+          cursor = index === slices.length - 1 ? to : part.last;
+          if (performance.now() >= until) break;
+        }
+        registry.moveCursor(running.id, cursor);
+        return cursor;
+      },
+      { source: 'lua' },
+    ).finally(() => {
+      this.#committing = undefined;
+    });
+    if (handled === undefined) return;
+    running.at = handled;
+    running.reaction.committed?.();
+  }
+
+  #originOf(running: RunningReaction, events: readonly ChangeEvent[]): Origin {
+    const { name } = running.reaction;
+    let deepest: Origin = { depth: 0, chain: [] };
+    for (const event of events) {
+      const origin = this.#origins.get(event.transactionId);
+      if (origin !== undefined && origin.depth > deepest.depth) deepest = origin;
+    }
+    if (deepest.depth >= MAX_DEPTH) {
+      const loop = [...new Set(deepest.chain.slice(-8))].join(' → ');
+      throw new GlyphError('GC_CASCADE', `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`);
+    }
+    return { depth: deepest.depth + 1, chain: [...deepest.chain.slice(-8), name] };
+  }
+
+  #failed(running: RunningReaction, error: unknown): void {
+    if (running.state === 'closed') return;
+    running.attempts += 1;
+    const next = running.reaction.failed(error, running.attempts);
+    if (next === 'stop') {
+      running.state = 'stopped';
+      return;
+    }
+    running.state = 'paused';
+    running.timer = this.#options.clock.timeout(() => {
+      if (running.state !== 'paused') return;
+      running.state = 'idle';
+      this.#wake(running);
+    }, next);
+  }
+}
+
+/** The events of several watchers in order, each change once. */
+function merge(routed: ReadonlyMap<string, ChangeEvent[]>): ChangeEvent[] {
+  if (routed.size <= 1) return [...routed.values()][0] ?? [];
+  const bySeq = new Map<number, ChangeEvent>();
+  for (const events of routed.values()) for (const event of events) if (!bySeq.has(event.seq)) bySeq.set(event.seq, event);
+  return [...bySeq.values()].sort((a, b) => a.seq - b.seq);
+}
+
+interface Slice {
+  readonly events: ChangeEvent[];
+  readonly last: number;
+}
+
+/** Parts after which a reaction's transaction may end. */
+function slice(events: readonly ChangeEvent[]): readonly Slice[] {
+  const slices: Slice[] = [];
+  let part: ChangeEvent[] = [];
+  events.forEach((event, index) => {
+    part.push(event);
+    const next = events[index + 1];
+    const mayEnd = event.source === 'external' || next?.transactionId !== event.transactionId;
+    if (next !== undefined && (part.length < SLICE || !mayEnd)) return;
+    slices.push({ events: part, last: event.seq });
+    part = [];
+  });
+  return slices;
+}

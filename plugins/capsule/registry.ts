@@ -1,0 +1,241 @@
+/**
+ * The rows that make watchers, subscriptions and hosts visible in the file, and durable ones last.
+ *
+ * Invariant: rows of a host that is gone are removed by the next one that starts; durable rows (no host) keep their ids.
+ * A table's triggers stay as long as a row here asks for them.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Database } from '../../sdk/plugin.ts';
+import type { ListenerType } from './types.ts';
+
+/** A host that has not been seen for so long is taken for dead even if its process id lives (it was used again). */
+const STALE_SECONDS = 90;
+
+export interface WatcherRow {
+  readonly id: string;
+  readonly table: string;
+  readonly filter?: string;
+  readonly description: string;
+  /** False for a watcher that goes with its host. */
+  readonly durable: boolean;
+}
+
+export interface SubscriptionRow {
+  readonly id: string;
+  readonly watcherId: string;
+  readonly listenerId: string;
+  readonly listenerType: ListenerType;
+  readonly name?: string;
+  readonly cursor?: number;
+}
+
+/** What is stored of a durable subscription. */
+export interface StoredSubscription {
+  readonly id: string;
+  readonly watcherId: string;
+  readonly cursor: number;
+  readonly reset: string | null;
+}
+
+export class Registry {
+  readonly hostId = randomUUID();
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Enters this host, and clears away what dead hosts left. Returns the tables that may have lost their last watcher. */
+  enter(position: number): readonly string[] {
+    return this.#db.write(() => {
+      const orphans = this.#clearDead();
+      this.#db.run('INSERT INTO _capsule_hosts(id, machine, pid, position) VALUES (?, ?, ?, ?)', [
+        this.hostId,
+        hostname(),
+        process.pid,
+        position,
+      ]);
+      return orphans;
+    });
+  }
+
+  /** Says that this host lives, and how far its subscribers are. */
+  beat(position: number): void {
+    this.#db.run('UPDATE _capsule_hosts SET seen_at = CURRENT_TIMESTAMP, position = ? WHERE id = ?', [position, this.hostId]);
+  }
+
+  /** Removes everything that goes with this host. Inside a transaction. */
+  leave(): void {
+    this.#removeHost(this.hostId);
+  }
+
+  addWatcher(row: WatcherRow): void {
+    this.#db.run(
+      `INSERT INTO _capsule_watchers(id, table_or_query, filter_expression, description, host_id) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT(id) DO UPDATE SET is_active = 1, updated_at = CURRENT_TIMESTAMP`,
+      [row.id, row.table, row.filter ?? null, row.description, row.durable ? null : this.hostId],
+    );
+  }
+
+  /** Removes a watcher of this host; a durable or kept one stays. */
+  removeWatcher(id: string): void {
+    this.#db.run('DELETE FROM _capsule_subscriptions WHERE watcher_id = ? AND host_id = ?', [id, this.hostId]);
+    this.#db.run(
+      `DELETE FROM _capsule_watchers WHERE id = ? AND host_id = ?
+       AND NOT EXISTS (SELECT 1 FROM _capsule_subscriptions WHERE watcher_id = _capsule_watchers.id)`,
+      [id, this.hostId],
+    );
+  }
+
+  /** A durable watcher of the same table and filter that an earlier run left, so that ids stay. */
+  findDurableWatcher(table: string, filter: string | undefined, inUse: (id: string) => boolean): string | undefined {
+    const ids = this.#db
+      .prepare(
+        `SELECT id FROM _capsule_watchers
+         WHERE host_id IS NULL AND table_or_query = ? COLLATE NOCASE AND filter_expression IS ? ORDER BY created_at`,
+      )
+      .pluck()
+      .all(table, filter ?? null) as string[];
+    return ids.find((id) => !inUse(id));
+  }
+
+  makeDurable(watcherId: string): void {
+    this.#db.run('UPDATE _capsule_watchers SET host_id = NULL WHERE id = ?', [watcherId]);
+  }
+
+  addSubscription(row: SubscriptionRow): void {
+    const durable = row.name !== undefined;
+    this.#db.run(
+      `INSERT INTO _capsule_subscriptions(id, watcher_id, listener_id, listener_type, host_id, name, cursor, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, CURRENT_TIMESTAMP)
+       ON CONFLICT(id) DO UPDATE SET is_active = 1, watcher_id = excluded.watcher_id, listener_id = excluded.listener_id`,
+      [row.id, row.watcherId, row.listenerId, row.listenerType, durable ? null : this.hostId, row.name ?? null, row.cursor ?? null],
+    );
+    this.#count(row.watcherId);
+  }
+
+  removeSubscription(id: string, watcherId: string): void {
+    this.#db.run('DELETE FROM _capsule_subscriptions WHERE id = ?', [id]);
+    this.#count(watcherId);
+  }
+
+  findSubscription(name: string): StoredSubscription | undefined {
+    return this.#db
+      .prepare('SELECT id, watcher_id AS watcherId, cursor, reset FROM _capsule_subscriptions WHERE name = ?')
+      .get(name) as StoredSubscription | undefined;
+  }
+
+  storedCursor(id: string): number | undefined {
+    this.#cursorStatement ??= this.#db.prepare('SELECT cursor FROM _capsule_subscriptions WHERE id = ?').pluck();
+    return this.#cursorStatement.get(id) as number | undefined;
+  }
+  #cursorStatement: ReturnType<Database['prepare']> | undefined;
+
+  /** Moves a durable cursor. Inside a transaction. */
+  moveCursor(id: string, cursor: number): void {
+    this.#moveStatement ??= this.#db.prepare(
+      'UPDATE _capsule_subscriptions SET cursor = ?, updated_at = CURRENT_TIMESTAMP, reset = NULL WHERE id = ?',
+    );
+    this.#moveStatement.run(cursor, id);
+  }
+  #moveStatement: ReturnType<Database['prepare']> | undefined;
+
+  /** Leaves word for durable subscriptions on a table, running or not, that what they saw is void. */
+  markReset(table: string, reset: string): void {
+    this.#db.run(
+      `UPDATE _capsule_subscriptions SET reset = ? WHERE name IS NOT NULL AND watcher_id IN
+       (SELECT id FROM _capsule_watchers WHERE table_or_query = ? COLLATE NOCASE)`,
+      [reset, table],
+    );
+  }
+
+  clearReset(id: string): void {
+    this.#db.run('UPDATE _capsule_subscriptions SET reset = NULL WHERE id = ?', [id]);
+  }
+
+  /** The watcher that stands for a table itself: `watcher_id` of its rows in `_capsule_events`. */
+  tableWatcher(table: string): string {
+    const known = this.#db
+      .prepare('SELECT watcher_id FROM _capsule_tables WHERE name = ? COLLATE NOCASE AND watcher_id IS NOT NULL LIMIT 1')
+      .pluck()
+      .get(table) as string | undefined;
+    const id = known ?? randomUUID();
+    this.#db.run('UPDATE _capsule_tables SET watcher_id = ? WHERE name = ? COLLATE NOCASE', [id, table]);
+    return id;
+  }
+
+  /** Keeps a table watched whoever runs. */
+  keep(id: string, table: string, options: string | null): void {
+    this.#db.run(
+      `INSERT INTO _capsule_watchers(id, table_or_query, description, kept, options) VALUES (?, ?, ?, 1, ?)
+       ON CONFLICT(id) DO UPDATE SET kept = 1, host_id = NULL, options = excluded.options`,
+      [id, table, `table ${table}`, options],
+    );
+  }
+
+  /** Tables that some row asks to be watched. */
+  demanded(): readonly { readonly table: string; readonly options: string | null }[] {
+    return this.#db
+      .prepare('SELECT table_or_query AS "table", max(options) AS options FROM _capsule_watchers WHERE is_active GROUP BY 1')
+      .all() as { table: string; options: string | null }[];
+  }
+
+  isDemanded(table: string): boolean {
+    return (
+      this.#db
+        .prepare('SELECT 1 FROM _capsule_watchers WHERE is_active AND table_or_query = ? COLLATE NOCASE LIMIT 1')
+        .get(table) !== undefined
+    );
+  }
+
+  rename(table: string, newName: string): void {
+    this.#db.run('UPDATE _capsule_watchers SET table_or_query = ? WHERE table_or_query = ? COLLATE NOCASE', [newName, table]);
+  }
+
+  #count(watcherId: string): void {
+    this.#db.run(
+      `UPDATE _capsule_watchers SET updated_at = CURRENT_TIMESTAMP, subscription_count =
+       (SELECT count(*) FROM _capsule_subscriptions WHERE watcher_id = ?1 AND is_active) WHERE id = ?1`,
+      [watcherId],
+    );
+  }
+
+  #clearDead(): readonly string[] {
+    const hosts = this.#db
+      .prepare("SELECT id, machine, pid, unixepoch('now') - unixepoch(seen_at) AS age FROM _capsule_hosts")
+      .all() as { id: string; machine: string; pid: number; age: number }[];
+    const orphans = new Set<string>();
+    for (const host of hosts) {
+      const alive = host.machine === hostname() ? isAlive(host.pid) && host.age < STALE_SECONDS : host.age < STALE_SECONDS;
+      if (!alive) for (const table of this.#removeHost(host.id)) orphans.add(table);
+    }
+    return [...orphans];
+  }
+
+  #removeHost(hostId: string): readonly string[] {
+    const tables = this.#db
+      .prepare('SELECT DISTINCT table_or_query FROM _capsule_watchers WHERE host_id = ?')
+      .pluck()
+      .all(hostId) as string[];
+    this.#db.run('DELETE FROM _capsule_subscriptions WHERE host_id = ?', [hostId]);
+    this.#db.run(
+      `UPDATE _capsule_watchers SET host_id = NULL WHERE host_id = ?
+       AND EXISTS (SELECT 1 FROM _capsule_subscriptions WHERE watcher_id = _capsule_watchers.id)`,
+      [hostId],
+    );
+    this.#db.run('DELETE FROM _capsule_watchers WHERE host_id = ?', [hostId]);
+    this.#db.run('DELETE FROM _capsule_hosts WHERE id = ?', [hostId]);
+    return tables;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it lives, and belongs to somebody else.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
