@@ -112,7 +112,7 @@ export class KernelDatabase implements Database {
   }
 
   all(sql: string, params?: Params): Row[] {
-    const bound = toSqlParams(params);
+    const bound = toSqlParams(params, sql);
     const statement = this.#forReading(sql);
     return this.#mapped(sql, () => allExact(statement, bound));
   }
@@ -122,7 +122,7 @@ export class KernelDatabase implements Database {
   }
 
   value(sql: string, params?: Params): SqlValue | undefined {
-    const bound = toSqlParams(params);
+    const bound = toSqlParams(params, sql);
     const statement = this.#forReading(sql);
     return this.#mapped(sql, () => {
       statement.raw(true);
@@ -135,7 +135,7 @@ export class KernelDatabase implements Database {
   }
 
   run(sql: string, params?: Params): RunResult {
-    const bound = toSqlParams(params);
+    const bound = toSqlParams(params, sql);
     const statement = this.#onWriter.get(sql);
     return this.#mapped(sql, () => {
       if (statement.reader) {

@@ -69,8 +69,12 @@ function badValue(place: string, why: string): GlyphError {
  * Converts parameters as a caller passed them.
  * @throws GC_BAD_VALUE, GC_BAD_ARGUMENT when `params` is neither an array nor a plain object.
  */
-export function toSqlParams(params: Params | undefined): readonly unknown[] {
+export function toSqlParams(params: Params | undefined, sql = ''): readonly unknown[] {
   if (params === undefined) return [];
+  if (Array.isArray(params) && sql.includes('?1')) {
+    // better-sqlite3 takes ?1, ?2 for names, which an array does not have.
+    return [Object.fromEntries(params.map((value, index) => [index + 1, toSqlValue(value, `parameter ${index + 1}`)]))];
+  }
   if (Array.isArray(params)) return params.map((value, index) => toSqlValue(value, `parameter ${index + 1}`));
   if (typeof params !== 'object' || params === null || params instanceof Uint8Array || params instanceof Date) {
     throw new GlyphError('GC_BAD_ARGUMENT', `Parameters must be an array or an object, not ${describe(params)}`);

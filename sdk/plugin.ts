@@ -21,6 +21,12 @@ export {
   tokenize,
 } from '../kernel/sql-tokens.ts';
 export type { Token } from '../kernel/sql-tokens.ts';
+export { describeProblems, didYouMean, validate } from '../kernel/config-schema.ts';
+export type { Problem } from '../kernel/config-schema.ts';
+export { formatDuration, parseDuration } from '../kernel/durations.ts';
+export { withTimeLimit } from '../kernel/time-limit.ts';
+export { toSqlValue } from '../kernel/values.ts';
+export type { Rows } from '../kernel/rows.ts';
 export type { Clock, Timer } from '../kernel/clock.ts';
 export type { Logger } from '../kernel/logger.ts';
 export type {

@@ -31,6 +31,7 @@ export interface BatchingService {
 
 /** A delivery that takes longer than this lets other work have its turn, in ms. */
 const TURN_MS = 10;
+const RETRY_MS = 1000;
 
 class Batching implements BatchingService {
   readonly #ctx: PluginContext<BatchingConfig>;
@@ -39,6 +40,7 @@ class Batching implements BatchingService {
   #scheduled = false;
   #delivering: Promise<void> | undefined;
   #draining = false;
+  #failure: unknown;
 
   constructor(ctx: PluginContext<BatchingConfig>) {
     this.#ctx = ctx;
@@ -64,8 +66,10 @@ class Batching implements BatchingService {
       });
     }
     const end = this.#capsule.look();
+    this.#failure = undefined;
     this.#drain();
     await this.#delivering;
+    if (this.#failure !== undefined) throw this.#failure;
     await this.#capsule.settled(end);
   }
 
@@ -111,7 +115,7 @@ class Batching implements BatchingService {
         if (waiting !== undefined || performance.now() - started > TURN_MS) return this.#deliverRest(waiting);
       }
     } catch (error) {
-      this.#ctx.log.error(`Delivery failed: ${messageOf(error)}`, { error });
+      this.#failed(error);
     }
     return undefined;
   }
@@ -129,8 +133,15 @@ class Batching implements BatchingService {
         await this.#deliverOne();
       }
     } catch (error) {
-      this.#ctx.log.error(`Delivery failed: ${messageOf(error)}`, { error });
+      this.#failed(error);
     }
+  }
+
+  /** A delivery that cannot be made is tried again: the changes are in the log. */
+  #failed(error: unknown): void {
+    this.#failure = error;
+    this.#ctx.log.error(`Delivery failed: ${messageOf(error)}`, { error });
+    this.#timer ??= this.#ctx.clock.timeout(() => this.#schedule(), RETRY_MS);
   }
 
   /** An in-memory database has no second connection: matching waits until no transaction is open. */

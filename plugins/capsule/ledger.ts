@@ -60,8 +60,8 @@ export class Ledger {
     this.#inRange = db
       .prepareRead(
         `SELECT id, first_seq, last_seq, source, completed_at FROM main._capsule_transactions
-         WHERE first_seq >= ifnull((SELECT max(first_seq) FROM main._capsule_transactions WHERE first_seq <= ?1), 0)
-           AND first_seq <= ?2 AND last_seq >= ?1 ORDER BY first_seq`,
+         WHERE first_seq >= ifnull((SELECT max(first_seq) FROM main._capsule_transactions WHERE first_seq <= @from), 0)
+           AND first_seq <= @to AND last_seq >= @from ORDER BY first_seq`,
       )
       .raw();
     this.#containing = db
@@ -135,7 +135,7 @@ export class Ledger {
   spans(from: number, to: number): readonly Span[] {
     const recent = this.#fromRecent(from, to);
     if (recent !== undefined) return recent;
-    const rows = this.#inRange.all(from + 1, to) as [string, number, number, Source, string][];
+    const rows = this.#inRange.all({ from: from + 1, to }) as [string, number, number, Source, string][];
     const known = [
       ...rows.map(([id, first, last, source, completedAt]): Span => ({ id, first, last, source, completedAt })),
       ...this.#notes.filter((note) => note.last > from && note.first <= to),

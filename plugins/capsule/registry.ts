@@ -196,7 +196,7 @@ export class Registry {
   #count(watcherId: string): void {
     this.#db.run(
       `UPDATE _capsule_watchers SET updated_at = CURRENT_TIMESTAMP, subscription_count =
-       (SELECT count(*) FROM _capsule_subscriptions WHERE watcher_id = ?1 AND is_active) WHERE id = ?1`,
+       (SELECT count(*) FROM _capsule_subscriptions s WHERE s.watcher_id = _capsule_watchers.id AND s.is_active) WHERE id = ?`,
       [watcherId],
     );
   }

@@ -151,7 +151,7 @@ export class TableShapes {
       ];
       return this.#db.prepareRead(
         `INSERT INTO ${this.#image} SELECT l.seq, ${side}, ${values.join(', ')} FROM main._capsule_log l
-         WHERE l.seq > ?1 AND l.seq <= ?2 AND l.table_id = ${source.id} AND l.op IN (${ops.join(', ')})`,
+         WHERE l.seq > ? AND l.seq <= ? AND l.table_id = ${source.id} AND l.op IN (${ops.join(', ')})`,
       );
     };
     const fills = [
