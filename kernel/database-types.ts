@@ -8,6 +8,7 @@
  * - No statement is left open: nothing uses `iterate()`.
  */
 import type BetterSqlite3 from 'better-sqlite3';
+import type { AccessCheck } from './access.ts';
 import type { Rows } from './rows.ts';
 
 /** Who made a change. `external` is any other program, and any writer nobody could attribute. */
@@ -56,6 +57,8 @@ export interface Database {
   cached(sql: string): BetterSqlite3.Statement;
   /** Runs `fn` and turns SQLite's errors into GlyphErrors. */
   guard<T>(fn: () => T): T;
+  /** What a statement may read and write, judged on the writer: for whoever enforces permissions. */
+  readonly access: AccessCheck;
   /** Row operations by table and key; for use inside a transaction. */
   readonly rows: Rows;
 

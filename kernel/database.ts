@@ -5,6 +5,8 @@
  */
 import type BetterSqlite3 from 'better-sqlite3';
 import type { Clock } from './clock.ts';
+import { createAccess } from './access.ts';
+import type { AccessCheck } from './access.ts';
 import { openConnections } from './connection.ts';
 import type { Database, Params, Row, SqlValue, Transaction, TransactionOptions } from './database-types.ts';
 import { GlyphError, messageOf } from './errors.ts';
@@ -51,6 +53,7 @@ export class KernelDatabase implements Database {
   /** Apart from the others, because these statements are kept in bigint mode. */
   readonly #forRows: StatementCache;
   readonly rows: Rows;
+  readonly access: AccessCheck;
   readonly #prepare: (sql: string) => BetterSqlite3.Statement;
   readonly #exec: (sql: string) => void;
   #deferred: (() => void)[] = [];
@@ -67,6 +70,7 @@ export class KernelDatabase implements Database {
     this.#onWriter = new StatementCache(this.sqlite);
     this.#onReader = this.inMemory ? this.#onWriter : new StatementCache(this.reader);
     this.#forRows = new StatementCache(this.sqlite);
+    this.access = createAccess(this.sqlite);
     this.rows = createRows(this, options.hooks);
     this.#prepare = this.sqlite.prepare.bind(this.sqlite) as (sql: string) => BetterSqlite3.Statement;
     this.#exec = this.sqlite.exec.bind(this.sqlite) as unknown as (sql: string) => void;

@@ -26,6 +26,7 @@ export type { Problem } from '../kernel/config-schema.ts';
 export { formatDuration, parseDuration } from '../kernel/durations.ts';
 export { withTimeLimit } from '../kernel/time-limit.ts';
 export { toSqlValue } from '../kernel/values.ts';
+export type { Access, AccessCheck, TableWrite, WriteOperation } from '../kernel/access.ts';
 export type { Rows } from '../kernel/rows.ts';
 export type { Clock, Timer } from '../kernel/clock.ts';
 export type { Logger } from '../kernel/logger.ts';
