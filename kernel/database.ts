@@ -138,6 +138,38 @@ export class KernelDatabase implements Database {
     });
   }
 
+  /** Rows of a statement, as {@link all}; columns declared JSON come back parsed. */
+  select(sql: string, params?: Params): Row[] {
+    const rows = this.all(sql, params);
+    const json = rows.length === 0 ? [] : this.#jsonColumns(sql);
+    for (const name of json) for (const row of rows) row[name] = parsedJson(row[name]);
+    return rows;
+  }
+
+  /** Rows of a PRAGMA, which is about the writer whoever asks. */
+  pragma(sql: string): Row[] {
+    return this.#mapped(sql, () => allExact(this.#prepare(sql), []));
+  }
+
+  /** Runs any one statement on the writer, and gives its rows if it returns some. */
+  runAny(sql: string, params?: Params): RunResult & { readonly rows?: Row[] } {
+    const bound = toSqlParams(params, sql);
+    const statement = this.#onWriter.get(sql);
+    return this.#mapped(sql, () => {
+      if (!statement.reader) {
+        const { changes, lastInsertRowid } = statement.run(...bound);
+        return { changes, lastInsertId: lastInsertRowid };
+      }
+      const rows = allExact(statement, bound);
+      return { changes: statement.readonly ? 0 : rows.length, lastInsertId: 0, rows };
+    });
+  }
+
+  /** Runs `fn` with the writer to itself and no transaction open. */
+  alone<T>(fn: () => T): Promise<T> {
+    return this.#writer.alone(fn);
+  }
+
   run(sql: string, params?: Params): RunResult {
     const bound = toSqlParams(params, sql);
     const statement = this.#onWriter.get(sql);
@@ -249,6 +281,13 @@ export class KernelDatabase implements Database {
     }
   }
 
+  #jsonColumns(sql: string): readonly string[] {
+    return this.#forReading(sql)
+      .columns()
+      .filter((column) => /^json/i.test(column.type ?? ''))
+      .map((column) => column.name);
+  }
+
   #mapped<T>(sql: string, fn: () => T): T {
     try {
       return fn();
@@ -275,5 +314,15 @@ export class KernelDatabase implements Database {
     this.#options.logger.warn(
       'A write through the raw handle landed in a transaction that other code has open; it will be undone if that one rolls back',
     );
+  }
+}
+
+/** Text that is no JSON stays text. */
+function parsedJson(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
   }
 }

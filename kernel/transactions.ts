@@ -150,6 +150,20 @@ export class Writer {
     return true;
   }
 
+  /** Runs `fn` with the writer to itself and no transaction open. @throws GC_TRANSACTION inside a transaction */
+  async alone<T>(fn: () => T): Promise<T> {
+    const frame = this.#frame();
+    if (frame.transaction !== undefined) {
+      throw new GlyphError('GC_TRANSACTION', 'This statement cannot run inside a transaction', {
+        hint: 'Run VACUUM, PRAGMA, ATTACH and their kin outside of transaction().',
+      });
+    }
+    return await this.#inTurn(frame, () => {
+      this.#options.beforeBegin();
+      return fn();
+    });
+  }
+
   /** See {@link Database.savepoint}. */
   savepoint<T>(fn: () => T): T {
     const { sqlite } = this.#options;

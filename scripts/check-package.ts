@@ -119,11 +119,6 @@ step("import 'glyphcase/sdk': loads no database", [installed], () => {
   return undefined;
 });
 
-step("import 'glyphcase/testing'", [installed], () => {
-  expectOutput(node('testing.mjs'), 'createTestHost runPluginContract runSkill');
-  return undefined;
-});
-
 step("require('glyphcase') from CommonJS", [installed], () => {
   expectOutput(node('host.cjs'), '1 row');
   return undefined;

@@ -24,8 +24,6 @@ const required: readonly RegExp[] = [
   /^dist\/sdk\/index\.d\.ts$/,
   /^dist\/sdk\/plugin\.js$/,
   /^dist\/sdk\/plugin\.d\.ts$/,
-  /^dist\/sdk\/testing\.js$/,
-  /^dist\/sdk\/testing\.d\.ts$/,
   /^dist\/sdk\/cli\/main\.js$/,
   /^dist\/plugins\/lua\/(.+\/)?prelude\.lua$/,
   /^skills\/[a-z0-9-]+\/manifest\.json$/,

@@ -2,7 +2,6 @@
 import { GlyphCase, GlyphError } from 'glyphcase';
 import type { ChangeEvent, SchemaDefinition, Subscription, Watcher } from 'glyphcase';
 import { definePlugin } from 'glyphcase/sdk';
-import { createTestHost } from 'glyphcase/testing';
 
 export const schema: SchemaDefinition = {
   tables: [
@@ -41,4 +40,3 @@ export const isOpen: boolean = db.sqlite.open;
 db.sqlite.noSuchMember;
 
 export const codeOf = (error: unknown): string => (error instanceof GlyphError ? error.code : 'unknown');
-export const host = createTestHost;

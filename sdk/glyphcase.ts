@@ -1,0 +1,387 @@
+/**
+ * `GlyphCase`: the host API. A thin front: every member checks its arguments and hands on to the kernel or to a service.
+ *
+ * Invariant: whatever the constructor starts, `close()` ends; afterwards no handle is left.
+ */
+import type BetterSqlite3 from 'better-sqlite3';
+import { GlyphError } from '../kernel/errors.ts';
+import { createKernel } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { silentLogger } from '../kernel/logger.ts';
+import type { Params, Row, SqlValue, Transaction } from '../kernel/database-types.ts';
+import type { Disposer, PluginDefinition, PluginReport } from '../kernel/plugin-types.ts';
+import type { Key } from '../kernel/rows.ts';
+import { firstKeyword } from '../kernel/sql-tokens.ts';
+import type { ActionHandler, ActionsService } from '../plugins/actions/index.ts';
+import type { BatchingService } from '../plugins/batching/index.ts';
+import type {
+  CapsuleService,
+  CapsuleStats,
+  EventHandler,
+  PruneReport,
+  RepairReport,
+  SubscribeOptions,
+  Subscription,
+  Watcher,
+} from '../plugins/capsule/types.ts';
+import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
+import { builtinPlugins } from './builtin.ts';
+import { readConfig } from './config.ts';
+import type { CheckedConfig, GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
+import { pluginsOf, skillsOf } from './managers.ts';
+import type { PluginsManager, SkillsManager } from './managers.ts';
+import { addColumnsSql, createTableSql, functionDefaults, indexSql, triggerSql } from './schema.ts';
+import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
+import { Statements } from './statements.ts';
+import type { ExecuteResult } from './statements.ts';
+import type { SyncResult } from './types.ts';
+import { VERSION } from './version.ts';
+
+/** Every plugin and skill with its state, reason and timings. */
+export interface StartReport {
+  readonly plugins: readonly PluginReport[];
+  readonly skills: readonly SkillReport[];
+  /** From the constructor's call to now, in ms. */
+  readonly ms: number;
+}
+
+/** What {@link GlyphCase.stats} tells. Sizes are bytes. */
+export interface Stats extends CapsuleStats {
+  readonly slowQueries: number;
+  readonly memory: { readonly rss: number; readonly heapUsed: number };
+}
+
+type Data = Readonly<Record<string, unknown>>;
+type TableOptions = boolean | NonNullable<TableDef['capsule']>;
+
+/**
+ * A SQLite file that is active: whatever writes to it wakes whoever watches.
+ *
+ * @example
+ * ```ts
+ * await using db = new GlyphCase('app.db');
+ * db.subscribe(db.watch('users', 'status = ?', ['active']), (events) => console.log(events));
+ * await db.insert('users', { name: 'Alice', status: 'active' });
+ * ```
+ */
+export class GlyphCase implements AsyncDisposable {
+  /** Resolves once every plugin and skill has started, or said why not. */
+  readonly ready: Promise<StartReport>;
+  readonly plugins: PluginsManager;
+  readonly skills: SkillsManager;
+  readonly #config: CheckedConfig;
+  readonly #kernel: Kernel;
+  readonly #statements: Statements;
+
+  /**
+   * @throws GC_BAD_ARGUMENT, GC_BAD_OPTION, GC_CANNOT_OPEN, GC_NOT_A_DATABASE, GC_READ_ONLY, GC_LOCKED, GC_NEWER_SCHEMA
+   */
+  constructor(filename: string, options?: GlyphCaseOptions);
+  constructor(config: GlyphCaseConfig);
+  constructor(first: string | GlyphCaseConfig, second?: GlyphCaseOptions) {
+    const started = performance.now();
+    const config = (this.#config = readConfig(first, second));
+    const logger = config.logger ?? silentLogger;
+    const { filename, busyTimeout, clock } = config;
+    this.#kernel = createKernel({ filename, version: VERSION, logger, busyTimeout, ...(clock === undefined ? {} : { clock }) });
+    const { db, hooks, plugins } = this.#kernel;
+    this.#statements = new Statements({ db, hooks, logger, slowMs: config.slowQueryMs });
+    this.plugins = pluginsOf(plugins);
+    this.skills = skillsOf(() => this.#service<SkillsService>('skills'));
+    try {
+      this.#load(config);
+      if (config.schema !== undefined) this.#applySchema(config.schema);
+      hooks.boot.call();
+    } catch (error) {
+      void this.#kernel.close();
+      throw error;
+    }
+    this.ready = this.#whenReady(started);
+  }
+
+  /** The raw better-sqlite3 handle, for reading and for those who know. Writes through it are seen too. */
+  get sqlite(): BetterSqlite3.Database {
+    return this.#kernel.db.sqlite;
+  }
+
+  /** Path of the database file. */
+  get filename(): string {
+    return this.#kernel.db.filename;
+  }
+
+  /**
+   * Rows of a SELECT as plain objects. Integers are exact (bigint beyond ±(2^53−1)); columns declared JSON come back parsed.
+   * @throws GC_WRITE_IN_QUERY, GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN, GC_BAD_VALUE
+   * @example
+   * ```ts
+   * const users = await db.query('SELECT * FROM users WHERE status = ?', ['active']);
+   * ```
+   */
+  async query<T = Row>(sql: string, params?: Params): Promise<T[]> {
+    return (await this.#statements.query(sql, params)) as T[];
+  }
+
+  /** The first row, or undefined. @throws as {@link query} */
+  async queryOne<T = Row>(sql: string, params?: Params): Promise<T | undefined> {
+    return (await this.query<T>(sql, params))[0];
+  }
+
+  /** The first column of the first row, or undefined. @throws as {@link query} */
+  async queryScalar<T = SqlValue>(sql: string, params?: Params): Promise<T | undefined> {
+    const row = await this.queryOne(sql, params);
+    return row === undefined ? undefined : (Object.values(row)[0] as T);
+  }
+
+  /**
+   * Any statement, or a script without parameters, in one transaction.
+   * @throws GC_SQL, GC_CONSTRAINT, GC_LOCKED, GC_DISK_FULL, GC_TRANSACTION (BEGIN and its kin), GC_BAD_VALUE
+   */
+  execute(sql: string, params?: Params): Promise<ExecuteResult> {
+    return this.#statements.execute(sql, params);
+  }
+
+  /**
+   * Inserts a row; resolves to its primary key (an array for a composite one, the rowid when none is declared).
+   * @throws GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN, GC_BAD_VALUE, GC_CONSTRAINT, GC_REFUSED (by a hook), GC_LOCKED
+   */
+  async insert(table: string, data: Data): Promise<Key> {
+    const { db, hooks } = this.#kernel;
+    const oneStatement = !hooks.beforeInsert.used && !hooks.validateInsert.used;
+    return await db.exclusive(() => db.rows.insert(table, data), { oneStatement });
+  }
+
+  /** Inserts rows in one transaction; resolves to their primary keys. @throws as {@link insert}; then no row is inserted */
+  async insertMany(table: string, rows: readonly Data[]): Promise<Key[]> {
+    const { db } = this.#kernel;
+    return await db.exclusive(() => db.rows.insertMany(table, rows));
+  }
+
+  /** Updates the row with this key; resolves to 1, or 0 when there is none. @throws as {@link insert} */
+  async update(table: string, id: unknown, data: Data): Promise<number> {
+    const { db, hooks } = this.#kernel;
+    const oneStatement = !hooks.beforeUpdate.used && !hooks.validateUpdate.used;
+    return await db.exclusive(() => db.rows.update(table, id, data), { oneStatement });
+  }
+
+  /** Updates the rows for which `where` holds; resolves to their number. @throws as {@link insert} */
+  async updateWhere(table: string, where: string, params: Params, data: Data): Promise<number> {
+    const { db } = this.#kernel;
+    return await db.exclusive(() => db.rows.updateWhere(table, where, params, data));
+  }
+
+  /** Deletes the row with this key; resolves to 1, or 0 when there is none. */
+  async delete(table: string, id: unknown): Promise<number> {
+    const { db, hooks } = this.#kernel;
+    return await db.exclusive(() => db.rows.delete(table, id), { oneStatement: !hooks.beforeDelete.used });
+  }
+
+  /** Deletes the rows for which `where` holds; resolves to their number. */
+  async deleteWhere(table: string, where: string, params: Params = []): Promise<number> {
+    const { db } = this.#kernel;
+    return await db.exclusive(() => db.rows.deleteWhere(table, where, params));
+  }
+
+  /**
+   * Runs `fn`, synchronous or not, in a transaction: it commits, or rolls back and rethrows. Nested calls are savepoints.
+   * Subscribers see one batch.
+   * @throws GC_LOCKED, and whatever `fn` throws
+   */
+  transaction<T>(fn: (transaction: Transaction) => T | Promise<T>): Promise<T> {
+    if (typeof fn !== 'function') {
+      return Promise.reject(new GlyphError('GC_BAD_ARGUMENT', 'transaction() takes a function'));
+    }
+    return this.#kernel.db.transaction(fn);
+  }
+
+  /** Creates a table, or adds the columns it lacks. With `watch` its changes are logged whoever runs. */
+  async createTable(name: string, columns: readonly ColumnDef[], options: TableOptions = false): Promise<void> {
+    const capsule = typeof options === 'boolean' ? { watch: options } : options;
+    await this.#kernel.db.exclusive(() => this.#applyTable({ name, columns, capsule }));
+    if (capsule.watch) this.#keep({ name, columns, capsule });
+  }
+
+  /** Creates what of a schema is missing. @throws GC_BAD_ARGUMENT, GC_SQL */
+  async defineSchema(schema: SchemaDefinition): Promise<void> {
+    await this.#kernel.db.exclusive(() => this.#applyDefinitions(schema));
+    for (const table of schema.tables) this.#keep(table);
+  }
+
+  /**
+   * Watches a table, a table with a filter (`"status = ?"`; a leading WHERE is accepted), or a SELECT.
+   * @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER, GC_NOT_SUPPORTED, GC_LOCKED
+   */
+  watch(tableOrQuery: string, filter?: string, params?: Params): Watcher {
+    if (typeof tableOrQuery === 'string' && ['SELECT', 'WITH', 'VALUES'].includes(firstKeyword(tableOrQuery))) {
+      throw new GlyphError('GC_NOT_SUPPORTED', 'Watching a query needs the plugin "live", which is not loaded', {
+        hint: 'Watch the tables it reads, with a filter where one is enough.',
+      });
+    }
+    if (filter !== undefined && typeof filter !== 'string') {
+      throw new GlyphError('GC_BAD_ARGUMENT', 'watch(): the filter must be a text such as "status = ?"');
+    }
+    return this.#capsule.watch(tableOrQuery, filter, params as readonly unknown[] | undefined);
+  }
+
+  /**
+   * Calls `handler` with the changes of a watcher, in commit order, whole transactions at a time. An async handler is
+   * awaited before its next call; it holds up nobody else. With a `name` the subscription is durable.
+   * @throws GC_NO_SUCH_WATCHER, GC_BAD_ARGUMENT, GC_BAD_OPTION
+   */
+  subscribe<T = Row>(watcher: Watcher | string, handler: EventHandler<T>, options?: SubscribeOptions): Subscription {
+    return this.#capsule.subscribe(watcher, handler as EventHandler, options);
+  }
+
+  /** Ends a subscription, and forgets its cursor if it is durable (`close()` keeps it). Idempotent. */
+  unsubscribe(subscription: Subscription | string): void {
+    this.#capsule.unsubscribe(subscription);
+  }
+
+  /** Ends a watcher and its subscriptions. Idempotent. */
+  unwatch(watcher: Watcher | string): void {
+    this.#capsule.unwatch(watcher);
+  }
+
+  /** Tells everybody who listens to the action. @returns how many there are. */
+  dispatch(action: string, payload?: unknown): number {
+    return this.#service<ActionsService>('actions').dispatch(action, payload);
+  }
+
+  /** Listens to an action; the pattern may end in `*`. Call what it returns to stop. */
+  onAction(pattern: string, handler: ActionHandler): Disposer {
+    return this.#service<ActionsService>('actions').on(pattern, handler);
+  }
+
+  /** Asks whoever listens to the action, and awaits the answer. @throws GC_NO_SUCH_FUNCTION when nobody does */
+  request<T = unknown>(action: string, payload?: unknown): Promise<T> {
+    return this.#service<ActionsService>('actions').request(action, payload) as Promise<T>;
+  }
+
+  /** Makes a synchronous function callable from every skill that lists it under `permissions.functions`. */
+  registerLuaFunction(name: string, fn: (...args: never[]) => unknown): Disposer {
+    return this.#service<SkillsService>('skills').registerFunction(name, fn as (...args: unknown[]) => unknown);
+  }
+
+  /** Runs a Lua script in the host's own sandboxed state; resolves to its result. @throws GC_LUA, GC_LUA_SYNTAX, GC_LUA_TIME, GC_LUA_MEMORY */
+  executeLuaScript<T = unknown>(source: string, options?: { readonly name?: string }): Promise<T> {
+    return this.#service<SkillsService>('skills').execute(source, options) as Promise<T>;
+  }
+
+  /** Calls a global function that a script of {@link executeLuaScript} defined. @throws GC_NO_SUCH_FUNCTION, GC_LUA */
+  callLuaFunction<T = unknown>(name: string, ...args: readonly unknown[]): Promise<T> {
+    return this.#service<SkillsService>('skills').callFunction(name, ...args) as Promise<T>;
+  }
+
+  /** Puts a watched table's triggers right. @returns what it changed. */
+  recreateTriggersForTable(table: string): RepairReport {
+    return this.#capsule.recreateTriggers(table);
+  }
+
+  /** Resolves when everything committed so far has been handled. @throws GC_TRANSACTION inside a transaction */
+  flush(): Promise<void> {
+    return this.#service<BatchingService>('batching').flush();
+  }
+
+  /** Removes old changes from the log now, as happens at every start and daily. */
+  prune(): PruneReport {
+    return this.#capsule.prune();
+  }
+
+  stats(): Stats {
+    const { rss, heapUsed } = process.memoryUsage();
+    return { ...this.#capsule.stats(), slowQueries: this.#statements.slow, memory: { rss, heapUsed } };
+  }
+
+  /** @throws GC_NOT_SUPPORTED while no sync plugin is loaded */
+  syncToCloud(_endpoint?: string): Promise<SyncResult> {
+    return Promise.reject(noSync());
+  }
+
+  /** @throws GC_NOT_SUPPORTED while no sync plugin is loaded */
+  pullFromCloud(_endpoint?: string): Promise<SyncResult> {
+    return Promise.reject(noSync());
+  }
+
+  /** Stops skills and plugins, keeps durable cursors, closes the file. Idempotent. */
+  async close(): Promise<void> {
+    await this.#kernel.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #capsule(): CapsuleService {
+    if (!this.#config.capsule.enabled) {
+      throw new GlyphError('GC_NOT_SUPPORTED', 'Watching is switched off: the option capsule.enabled is false');
+    }
+    return this.#service<CapsuleService>('capsule');
+  }
+
+  #service<Service>(name: string): Service {
+    if (!this.#kernel.db.sqlite.open) throw new GlyphError('GC_CLOSED', `The database ${this.filename} is closed`);
+    return this.#kernel.plugins.use<Service>(name);
+  }
+
+  #load(config: CheckedConfig): void {
+    const { plugins } = this.#kernel;
+    const failed = plugins.loadAll(builtinPlugins(config)).find((report) => report.state === 'failed');
+    // The built-in ones are the database's engine: without them there is nothing to go on with.
+    if (failed?.error !== undefined) throw rootCause(failed.error);
+    for (const definition of config.plugins ?? []) {
+      if (typeof definition === 'string') {
+        throw new GlyphError('GC_NOT_SUPPORTED', `Plugins are given as objects; "${definition}" is a path`, {
+          hint: 'Import the plugin and pass its definition.',
+        });
+      }
+      plugins.load(definition as PluginDefinition);
+    }
+  }
+
+  #applySchema(schema: SchemaDefinition): void {
+    this.#kernel.db.write(() => this.#applyDefinitions(schema));
+    for (const table of schema.tables) this.#keep(table);
+  }
+
+  #applyDefinitions(schema: SchemaDefinition): void {
+    if (!Array.isArray(schema.tables)) throw new GlyphError('GC_BAD_ARGUMENT', 'A schema needs a list of tables');
+    for (const table of schema.tables as readonly TableDef[]) this.#applyTable(table);
+    const { db } = this.#kernel;
+    for (const index of schema.indexes ?? []) db.exec(indexSql(index));
+    for (const trigger of schema.triggers ?? []) db.exec(triggerSql(trigger));
+  }
+
+  #applyTable(table: TableDef): void {
+    const { db } = this.#kernel;
+    const existing = db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table.name) as string[];
+    const create = createTableSql(table.name, table.columns);
+    const sql = existing.length === 0 ? [create] : addColumnsSql(table.name, table.columns, existing);
+    for (const statement of sql) db.exec(statement);
+    if (sql.length > 0) this.#kernel.hooks.afterSchemaChange.call(sql.join(';\n'));
+    db.rows.setDefaults(table.name, functionDefaults(table.columns));
+  }
+
+  #keep(table: TableDef): void {
+    if (table.capsule?.watch !== true || !this.#config.capsule.enabled) return;
+    const { watch: _watch, ...options } = table.capsule;
+    this.#capsule.keep(table.name, options);
+  }
+
+  async #whenReady(started: number): Promise<StartReport> {
+    const plugins = await this.#kernel.plugins.ready();
+    if (!this.#config.capsule.enabled) return { plugins, skills: [], ms: performance.now() - started };
+    const service = this.#service<SkillsService>('skills');
+    await service.ready();
+    return { plugins: this.plugins.list(), skills: service.list(), ms: performance.now() - started };
+  }
+}
+
+function noSync(): GlyphError {
+  return new GlyphError('GC_NOT_SUPPORTED', 'Sync needs the plugin "sync", which is not loaded');
+}
+
+/** A failed plugin's report wraps what it threw; who opens a database wants to read that. */
+function rootCause(error: Error): Error {
+  return error instanceof GlyphError && error.code === 'GC_PLUGIN_FAILED' && error.cause instanceof GlyphError
+    ? error.cause
+    : error;
+}

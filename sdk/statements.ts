@@ -1,0 +1,122 @@
+/**
+ * Statements as a host passes them: queries, and everything else that can be executed.
+ *
+ * Invariants: a query never writes; whatever writes does so in a transaction, so that its changes are recorded with it;
+ * what SQLite refuses inside a transaction (VACUUM, PRAGMA, ATTACH) runs alone.
+ */
+import type { KernelDatabase } from '../kernel/database.ts';
+import type { Params, Row } from '../kernel/database-types.ts';
+import { GlyphError } from '../kernel/errors.ts';
+import type { KernelHooks } from '../kernel/hooks.ts';
+import type { Logger } from '../kernel/logger.ts';
+import { firstKeyword, isSchemaChange, statements } from '../kernel/sql-tokens.ts';
+import { describe } from '../kernel/values.ts';
+
+/** What {@link Statements.execute} did. `rows` is there for a statement that returns some (RETURNING, PRAGMA). */
+export interface ExecuteResult {
+  readonly changes: number;
+  readonly lastInsertId: number | bigint;
+  readonly rows?: readonly Row[];
+}
+
+const ALONE = new Set(['VACUUM', 'PRAGMA', 'ATTACH', 'DETACH', 'ANALYZE', 'REINDEX']);
+const CONTROL = new Set(['BEGIN', 'COMMIT', 'END', 'ROLLBACK', 'SAVEPOINT', 'RELEASE']);
+const PRAGMA = /^\s*pragma\b/i;
+
+export interface StatementsOptions {
+  readonly db: KernelDatabase;
+  readonly hooks: KernelHooks;
+  readonly logger: Logger;
+  readonly slowMs: number;
+}
+
+export class Statements {
+  readonly #options: StatementsOptions;
+  /** Statements slower than the limit, so far. */
+  slow = 0;
+
+  constructor(options: StatementsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws GC_WRITE_IN_QUERY, GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN, GC_BAD_ARGUMENT, GC_BAD_VALUE */
+  async query(sql: string, params?: Params): Promise<Row[]> {
+    checkSql(sql, 'query');
+    const { db } = this.#options;
+    await db.whenReadable();
+    return this.#timed(sql, () => {
+      if (!db.isReadOnly(sql)) {
+        throw new GlyphError('GC_WRITE_IN_QUERY', `query() was given a statement that writes: ${shorten(sql)}`);
+      }
+      return PRAGMA.test(sql) ? db.pragma(sql) : db.select(sql, params);
+    });
+  }
+
+  /** @throws GC_SQL, GC_CONSTRAINT, GC_LOCKED, GC_DISK_FULL, GC_TRANSACTION, GC_BAD_ARGUMENT, GC_BAD_VALUE */
+  async execute(sql: string, params?: Params): Promise<ExecuteResult> {
+    checkSql(sql, 'execute');
+    const parts = statements(sql);
+    const [only] = parts;
+    if (only === undefined) throw new GlyphError('GC_BAD_ARGUMENT', 'execute() was given no statement');
+    if (parts.length > 1 && params !== undefined) {
+      throw new GlyphError('GC_BAD_ARGUMENT', `execute() takes parameters for one statement, and was given ${parts.length} statements`);
+    }
+    for (const part of parts) this.#checkKeyword(part, parts.length);
+    if (parts.length === 1 && ALONE.has(firstKeyword(only))) return await this.#alone(only, params);
+    return await this.#inTransaction(parts, params);
+  }
+
+  #checkKeyword(part: string, count: number): void {
+    const keyword = firstKeyword(part);
+    if (CONTROL.has(keyword)) {
+      throw new GlyphError('GC_TRANSACTION', `execute() was given ${keyword}`, { hint: 'Use transaction(fn), which commits and rolls back by itself.' });
+    }
+    if (count > 1 && ALONE.has(keyword) && keyword !== 'ANALYZE' && keyword !== 'REINDEX') {
+      throw new GlyphError('GC_BAD_ARGUMENT', `${keyword} cannot be part of a script`, { hint: 'Execute it by itself.' });
+    }
+  }
+
+  async #alone(sql: string, params: Params | undefined): Promise<ExecuteResult> {
+    const { db } = this.#options;
+    return await db.alone(() => this.#timed(sql, () => db.runAny(sql, params)));
+  }
+
+  async #inTransaction(parts: readonly string[], params: Params | undefined): Promise<ExecuteResult> {
+    const { db, hooks } = this.#options;
+    const sql = parts.join(';\n');
+    const changesSchema = parts.some(isSchemaChange);
+    return await db.exclusive(
+      () => {
+        if (changesSchema) hooks.beforeSchemaChange.call(sql);
+        let result: ExecuteResult = { changes: 0, lastInsertId: 0 };
+        for (const part of parts) {
+          const one = this.#timed(part, () => db.runAny(part, params));
+          result = { ...one, changes: result.changes + one.changes };
+        }
+        if (changesSchema) hooks.afterSchemaChange.call(sql);
+        return result;
+      },
+      { oneStatement: parts.length === 1 && !changesSchema },
+    );
+  }
+
+  #timed<T>(sql: string, fn: () => T): T {
+    const started = performance.now();
+    try {
+      return fn();
+    } finally {
+      const ms = performance.now() - started;
+      if (ms >= this.#options.slowMs) {
+        this.slow += 1;
+        this.#options.logger.warn(`Slow statement (${ms.toFixed(1)} ms): ${shorten(sql)}`, { sql, ms });
+      }
+    }
+  }
+}
+
+function checkSql(sql: unknown, method: string): void {
+  if (typeof sql === 'string' && sql.trim() !== '') return;
+  throw new GlyphError('GC_BAD_ARGUMENT', `${method}() takes an SQL statement, not ${sql === '' ? 'an empty text' : describe(sql)}`);
+}
+
+const shorten = (sql: string): string => (sql.length > 120 ? `${sql.slice(0, 117)}…` : sql);

@@ -1,0 +1,45 @@
+/** The types of the public API, gathered. */
+export type { ActionHandler } from '../plugins/actions/index.ts';
+export type {
+  Batch,
+  CapsuleStats,
+  ChangeEvent,
+  EventHandler,
+  PruneReport,
+  RepairReport,
+  Reset,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionStats,
+  Watcher,
+} from '../plugins/capsule/types.ts';
+export type { Logger } from '../kernel/logger.ts';
+export type { Clock } from '../kernel/clock.ts';
+export type { Params, Row, Source, SqlValue, Transaction } from '../kernel/database-types.ts';
+export type { Key } from '../kernel/rows.ts';
+export type { PluginDefinition, PluginReport, UnitState } from '../kernel/plugin-types.ts';
+export type { CapsuleOptions, GlyphCaseConfig, GlyphCaseOptions, Permissions, SkillsOptions } from './config.ts';
+export type { ColumnDef, IndexDef, ReferenceAction, SchemaDefinition, TableDef, TriggerDef } from './schema.ts';
+
+/** Options of the sync plugin; see the specification, section 6.3. */
+export interface SyncConfig {
+  readonly enabled: boolean;
+  readonly endpoint: string;
+  /** Milliseconds between two rounds. */
+  readonly interval: number;
+  readonly conflictResolution: 'last-write-wins' | 'custom';
+  readonly conflictResolver?: (local: unknown, remote: unknown) => unknown;
+  readonly tables?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly maxRetries: number;
+  readonly retryDelay: number;
+  readonly compression: 'gzip' | 'brotli' | 'none';
+  readonly encryption?: { readonly enabled: boolean; readonly algorithm: 'AES-256-GCM'; readonly keyDerivation: 'PBKDF2' };
+}
+
+/** What one round of sync did. */
+export interface SyncResult {
+  readonly pushed: number;
+  readonly pulled: number;
+  readonly conflicts: number;
+}
