@@ -73,6 +73,12 @@ export class Capsule implements CapsuleService {
       db,
       layout: (id) => this.#tables.layout(id),
       foreignTriggers: () => this.#tables.foreignTriggers,
+      confirm: (logSeqs) => {
+        const list = JSON.stringify(logSeqs);
+        db.deferWrite(() => {
+          db.run('UPDATE _capsule_log SET op = 3 WHERE op IN (8, 9) AND seq IN (SELECT value FROM json_each(?))', [list]);
+        });
+      },
     });
     this.#router = new Router({
       db,

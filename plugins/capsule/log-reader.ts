@@ -23,6 +23,8 @@ export interface LogSource {
   layout(id: number): TableLayout | undefined;
   /** True when other programs' triggers exist. */
   foreignTriggers(): boolean;
+  /** These candidates were real: the log may say so from now on. */
+  confirm(logSeqs: readonly number[]): void;
 }
 
 export class LogReader {
@@ -45,6 +47,7 @@ export class LogReader {
     const changes: LoggedChange[] = [];
     let pending: RawRow[] = [];
     let candidates: Candidate[] = [];
+    const confirmed: number[] = [];
     for (const row of rows) {
       const seq = row[0] as number;
       const op = row[2] as number;
@@ -64,9 +67,10 @@ export class LogReader {
         continue;
       }
       const change = { seq, logSeq: seq, layout, op: op as 1 | 2 | 3, ...images, hidden: false };
-      if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes);
+      if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes, confirmed);
       changes.push(change);
     }
+    if (confirmed.length > 0) this.#source.confirm(confirmed);
     return this.#source.foreignTriggers() ? orderByImages(changes) : changes;
   }
 
@@ -148,7 +152,12 @@ function addCandidate(candidates: Candidate[], candidate: Candidate): Candidate[
 }
 
 /** Decides what the next change of a table means for the candidates of that table; confirmed ones are put before it. */
-function resolveCandidates(candidates: Candidate[], change: LoggedChange, changes: LoggedChange[]): Candidate[] {
+function resolveCandidates(
+  candidates: Candidate[],
+  change: LoggedChange,
+  changes: LoggedChange[],
+  confirmed: number[],
+): Candidate[] {
   const rest: Candidate[] = [];
   for (const candidate of candidates) {
     if (candidate.layout.id !== change.layout.id) {
@@ -158,6 +167,7 @@ function resolveCandidates(candidates: Candidate[], change: LoggedChange, change
       if (!sameKey(candidate.layout, candidate.old, change.old)) rest.push(candidate);
     } else if (confirms(candidate, change)) {
       const { seq, logSeq, layout, old } = candidate;
+      confirmed.push(logSeq);
       changes.push({ seq, logSeq, layout, op: OP.delete, old, now: undefined, hidden: true });
     }
   }

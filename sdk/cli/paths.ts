@@ -1,0 +1,49 @@
+/** Where the command line looks for its files. */
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { GlyphError } from '../../kernel/errors.ts';
+
+/** The database of the current folder, unless `--db` says otherwise. */
+export const DEFAULT_DB = 'glyphcase.db';
+/** The skills of the current folder, unless `--skills` says otherwise. */
+export const DEFAULT_SKILLS = 'skills';
+
+/**
+ * The path of a database that is there.
+ * @throws GC_CANNOT_OPEN
+ */
+export function existingDatabase(file: string): string {
+  if (file === ':memory:') {
+    throw new GlyphError('GC_CANNOT_OPEN', 'There is nothing to see in ":memory:": such a database lives in one process only', {
+      hint: 'Name a SQLite file.',
+    });
+  }
+  const path = resolve(file);
+  if (!existsSync(path)) {
+    throw new GlyphError('GC_CANNOT_OPEN', `There is no database ${file}`, { hint: hintFor(file, path) });
+  }
+  if (statSync(path).isDirectory()) {
+    throw new GlyphError('GC_CANNOT_OPEN', `${file} is a folder, not a database file`, {
+      hint: existsSync(join(path, DEFAULT_DB)) ? `Did you mean ${join(file, DEFAULT_DB)}?` : 'Name a SQLite file.',
+    });
+  }
+  return path;
+}
+
+function hintFor(file: string, path: string): string {
+  if (!existsSync(dirname(path))) return `The folder ${dirname(path)} does not exist either.`;
+  if (basename(path) === DEFAULT_DB) return 'Name the file, or create it: glyphcase start';
+  return `Correct the name, or create it: glyphcase start --db ${file}`;
+}
+
+/** A path as it is shortest to read: relative to the current folder when it lies below it. */
+export function shown(path: string): string {
+  const fromHere = relative(process.cwd(), path);
+  if (fromHere === '') return '.';
+  return fromHere.startsWith(`..${sep}`) || fromHere === '..' ? path : fromHere;
+}
+
+/** True for an existing folder. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
