@@ -183,6 +183,7 @@ type Image = Readonly<Record<string, unknown>>;
 /** A value as text that tells apart what SQLite stores apart. */
 export function textOf(value: unknown): string {
   if (value instanceof Uint8Array) return `blob:${Buffer.from(value).toString('hex')}`;
+  if (Array.isArray(value)) return `[${value.map(textOf).join('|')}]`;
   if (typeof value === 'object' && value !== null) return `json:${JSON.stringify(value)}`;
   // JavaScript has one kind of number: 1 and 1.0 cannot be told apart here, nor 0.0 and -0.0.
   return typeof value === 'bigint' ? `number:${value}` : `${typeof value}:${String(value)}`;
@@ -192,33 +193,39 @@ export const imageText = (image: Image): string => Object.entries(image).map(([n
 
 /** Replays events: what it holds must be what the table holds. */
 export class ModelOfTable {
+  /** Images by key. Rows that nothing identifies are a multiset: their key is the image with a number. */
   readonly #rows = new Map<string, string>();
+  readonly #keyOf: (image: Image) => string | undefined;
+  readonly #multiset: boolean;
   readonly problems: string[] = [];
-  readonly keyOf: ((image: Image) => string | undefined) | undefined;
 
-  /** `keyOf` makes the key of an image, if the table has one that images hold. */
-  constructor(keyOf: ((image: Image) => string | undefined) | undefined) {
-    this.keyOf = keyOf;
+  /** `keyOf` makes the key of an image, unless it holds none. */
+  constructor(keyOf: (image: Image) => string | undefined, multiset: boolean) {
+    this.#keyOf = keyOf;
+    this.#multiset = multiset;
   }
 
   apply(event: ChangeEvent): void {
     const { oldData, newData } = event;
     if (oldData !== undefined) this.#take(event, oldData);
     if (newData === undefined) return;
-    const key = this.keyOf?.(newData) ?? textOf(event.rowId);
+    const text = imageText(newData);
+    let key = this.#keyOf(newData) ?? textOf(event.rowId);
+    if (this.#multiset) for (let copy = 0; this.#rows.has(key); copy += 1) key = `${text}#${copy}`;
     if (this.#rows.has(key)) this.problems.push(`${event.seq} ${event.operation}: ${key} is there already`);
-    this.#rows.set(key, imageText(newData));
+    this.#rows.set(key, text);
   }
 
   #take(event: ChangeEvent, oldData: Image): void {
     const text = imageText(oldData);
-    const key = this.keyOf?.(oldData) ?? textOf(event.rowId);
+    const known = this.#keyOf(oldData);
+    const key = known ?? textOf(event.rowId);
     if (this.#rows.get(key) === text) {
       this.#rows.delete(key);
       return;
     }
     // The old rowid of an UPDATE that changes it is in no image of a table without a key.
-    const found = this.keyOf?.(oldData) === undefined ? [...this.#rows].find(([, image]) => image === text) : undefined;
+    const found = known === undefined ? [...this.#rows].find(([, image]) => image === text) : undefined;
     if (found !== undefined) this.#rows.delete(found[0]);
     else this.problems.push(`${event.seq} ${event.operation}: old image of ${key} is ${text}, the model has ${this.#rows.get(key) ?? 'nothing'}`);
   }

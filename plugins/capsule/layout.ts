@@ -180,8 +180,12 @@ export function readUniqueKeys(db: Database, layout: TableLayout): readonly Uniq
     const parts = db
       .prepare('SELECT cid, name, coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno')
       .all(index.name) as { cid: number; name: string | null; coll: string }[];
-    const source = db.prepare('SELECT sql FROM sqlite_schema WHERE name = ?').pluck().get(index.name) as string | null;
-    const text = source === null ? undefined : splitIndexSql(source);
+    // An index that stands for a constraint has no statement; that of a WITHOUT ROWID table's key not even a row.
+    const source = db.prepare("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?").pluck().get(index.name) as
+      | string
+      | null
+      | undefined;
+    const text = typeof source === 'string' ? splitIndexSql(source) : undefined;
     keys.push({
       parts: parts.map((part, position) => ({
         sql: part.name === null ? (text?.parts[position] ?? 'NULL') : quoteName(part.name),

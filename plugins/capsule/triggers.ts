@@ -8,6 +8,7 @@
  * firing a delete trigger (see docs/decisions/001); 10 + k is the k-th continuation of a wide row, logged before its head.
  */
 import { quoteName } from '../../sdk/plugin.ts';
+import { identity } from './images.ts';
 import { continuationsOf, LOG_WIDTH } from './layout.ts';
 import type { TableLayout, UniqueKey } from './layout.ts';
 
@@ -103,7 +104,7 @@ function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: s
   const slots = Array.from({ length: LOG_WIDTH }, (_, slot) => slot);
   const names = [...slots.map((slot) => `o${slot}`), ...slots.map((slot) => `n${slot}`)].join(', ');
   const values = [...slots.map((slot) => pick(old, slot)), ...slots.map((slot) => pick(now, slot))].join(', ');
-  const order = layout.rowidName ?? layout.key.map((index) => quoteName(layout.columns[index]?.name ?? '')).join(', ');
+  const order = rowidOf(layout) ?? identity(layout).map((index) => quoteName(layout.columns[index]?.name ?? '')).join(', ');
   return (
     `INSERT INTO _capsule_log(table_id, op, ${names}) SELECT ${layout.id}, ${op}, ${values} ` +
     `FROM ${table}, (${numbers}) WHERE ${restricted} ORDER BY ${order}, _capsule_chunk DESC;`
@@ -122,7 +123,8 @@ function candidateKind(conflicts: Conflicts): string {
 }
 
 function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Conflicts {
-  const rowid = layout.rowidName === undefined ? undefined : `${layout.rowidName} = NEW.${layout.rowidName}`;
+  const name = rowidOf(layout);
+  const rowid = name === undefined ? undefined : `${name} = NEW.${name}`;
   const others = keys.map((key) => {
     const parts = key.parts.map((part) =>
       part.isColumn
@@ -141,11 +143,19 @@ function onNew(layout: TableLayout, expression: string): string {
   return `(SELECT (${expression}) FROM (SELECT ${columns}) AS ${quoteName(layout.table)})`;
 }
 
+/** What the rowid is called: its alias if the table declares one, else a name that no column took. */
+function rowidOf(layout: TableLayout): string | undefined {
+  const alias = layout.columns[layout.rowidColumn];
+  return alias === undefined ? layout.rowidName : quoteName(alias.name);
+}
+
+/** A key may hold NULL, and a table may have no key at all, so this compares with IS. */
 function sameRow(layout: TableLayout): string {
-  if (layout.rowidName !== undefined) return `${layout.rowidName} = OLD.${layout.rowidName}`;
-  return layout.key
+  const rowid = rowidOf(layout);
+  if (rowid !== undefined) return `${rowid} = OLD.${rowid}`;
+  return identity(layout)
     .map((index) => quoteName(layout.columns[index]?.name ?? ''))
-    .map((name) => `${name} = OLD.${name}`)
+    .map((name) => `${name} IS OLD.${name}`)
     .join(' AND ');
 }
 

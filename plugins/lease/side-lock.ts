@@ -17,8 +17,14 @@ export class SideLock {
     // Hosts may know the database by different links; SQLite follows them too.
     this.path = `${realpathSync(database)}-lock`;
     this.#connection = new BetterSqlite3(this.path, { timeout: 0 });
-    // Takes no lock, but fails here and now for a file that cannot be locked or is none of SQLite's.
-    this.#connection.prepare('SELECT 1 FROM sqlite_schema').get();
+    try {
+      // Fails here and now for a file that cannot be locked or is none of SQLite's.
+      this.#connection.prepare('SELECT 1 FROM sqlite_schema').get();
+    } catch (error) {
+      if (isBusy(error)) return;
+      this.close();
+      throw error;
+    }
   }
 
   /** Takes the lock if it is free, without waiting. True while it is ours. */

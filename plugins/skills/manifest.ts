@@ -1,0 +1,116 @@
+/**
+ * Reads and checks manifest.json.
+ *
+ * Invariant: what comes back is complete and valid; every complaint names the file, the line and the key.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import semver from 'semver';
+import { GlyphError, messageOf, parseDuration, validate } from '../../sdk/plugin.ts';
+import type { JsonSchema, Problem } from '../../sdk/plugin.ts';
+import type { SkillFolder } from './folder.ts';
+import { lineOfPath } from './source-lines.ts';
+import type { Manifest } from './types.ts';
+
+let loaded: JsonSchema | undefined;
+
+/** `skills.manifest.schema.json`, which lies at the top of the package: above the sources, and above dist/. */
+export function manifestSchema(): JsonSchema {
+  if (loaded === undefined) {
+    const urls = ['../../', '../../../'].map((up) => new URL(`${up}skills.manifest.schema.json`, import.meta.url));
+    const url = urls.find((one) => existsSync(one));
+    if (url === undefined) throw new GlyphError('GC_INTERNAL', 'skills.manifest.schema.json is missing from the package');
+    loaded = JSON.parse(readFileSync(url, 'utf8')) as JsonSchema;
+  }
+  return loaded;
+}
+
+/**
+ * The manifest of a folder.
+ * @param version the GlyphCase version that is running.
+ * @throws GC_BAD_MANIFEST
+ */
+export function readManifest(folder: SkillFolder, version: string): Manifest {
+  const text = folder.files.get('manifest.json');
+  if (text === undefined) throw bad(folder, '', 'manifest.json is missing');
+  const complaint = (path: string, message: string): GlyphError => bad(folder, text, message, path);
+  const value = parse(folder, text);
+  const checked = validate<Manifest>(manifestSchema(), value, { what: 'manifest.json' });
+  if (checked.problems !== undefined) throw complaints(folder, text, checked.problems);
+  const manifest = { ...checked.value, name: (checked.value as Partial<Manifest>).name ?? checked.value.id };
+  if (manifest.id !== folder.id) {
+    throw complaint('id', `must be the folder's name, "${folder.id}", not "${manifest.id}"`);
+  }
+  if (semver.valid(manifest.version) === null) {
+    throw complaint('version', `must be a semantic version such as 1.0.0, not "${manifest.version}"`);
+  }
+  const range = manifest.engines?.glyphcase;
+  if (range !== undefined && semver.validRange(range) === null) {
+    throw complaint('engines.glyphcase', `must be a version range such as ^1.0.0, not "${range}"`);
+  }
+  if (range !== undefined && !semver.satisfies(version, range, { includePrerelease: true })) {
+    throw complaint('engines.glyphcase', `it needs GlyphCase ${range}, this is ${version}`);
+  }
+  if (!folder.files.has(manifest.main)) throw complaint('main', `there is no file "${manifest.main}" in the folder`);
+  for (const [id, wanted] of Object.entries(manifest.dependencies)) {
+    if (semver.validRange(wanted) === null) throw complaint(`dependencies.${id}`, `must be a version range, not "${wanted}"`);
+  }
+  return manifest;
+}
+
+/** `glyphcase.config`: what the host gives, with the manifest's defaults. @throws GC_BAD_OPTION */
+export function configOf(manifest: Manifest, given: unknown): unknown {
+  if (manifest.config === undefined) return given ?? {};
+  const checked = validate(manifest.config, given ?? {}, { what: `config of skill '${manifest.id}'` });
+  if (checked.problems === undefined) return checked.value;
+  const [first] = checked.problems;
+  throw new GlyphError('GC_BAD_OPTION', `The config of skill ${manifest.id}: ${first?.path ?? ''} ${first?.message ?? ''}`);
+}
+
+/** The limits a manifest asks for, in ms and bytes. */
+export function limitsOf(manifest: Manifest): { readonly timeMs?: number; readonly memoryBytes?: number } {
+  const { time, memory } = manifest.limits;
+  return {
+    ...(time === undefined ? {} : { timeMs: parseDuration(time, 'limits.time') }),
+    ...(memory === undefined ? {} : { memoryBytes: Math.max(parseBytes(memory), LEAST_MEMORY) }),
+  };
+}
+
+/** Below this the interpreter itself does not fit. */
+const LEAST_MEMORY = 2 * 1024 * 1024;
+const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 };
+
+function parseBytes(size: string | number): number {
+  if (typeof size === 'number') return size;
+  const [, amount, unit] = /^([\d.]+) ?([A-Z]+)$/.exec(size) ?? [];
+  return Math.floor(Number(amount) * (UNITS[unit ?? ''] ?? NaN));
+}
+
+function parse(folder: SkillFolder, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const message = messageOf(error);
+    const position = /position (\d+)/.exec(message)?.[1];
+    const line = position === undefined ? text.split('\n').length : text.slice(0, Number(position)).split('\n').length;
+    throw new GlyphError('GC_BAD_MANIFEST', `${folder.id}/manifest.json:${line}: not valid JSON: ${message}`, {
+      skill: folder.id,
+      cause: error,
+    });
+  }
+}
+
+function complaints(folder: SkillFolder, text: string, problems: readonly Problem[]): GlyphError {
+  const sentences = problems.map(({ path, message, suggestion }) => {
+    const meant = suggestion === undefined ? '' : ` (did you mean '${suggestion}'?)`;
+    return `${place(folder, text, path)}${path === '' ? '' : `${path}: `}${message}${meant}`;
+  });
+  return new GlyphError('GC_BAD_MANIFEST', sentences.join('; '), { skill: folder.id });
+}
+
+function bad(folder: SkillFolder, text: string, message: string, path = ''): GlyphError {
+  const key = path === '' ? '' : `${path}: `;
+  return new GlyphError('GC_BAD_MANIFEST', `${place(folder, text, path)}${key}${message}`, { skill: folder.id });
+}
+
+const place = (folder: SkillFolder, text: string, path: string): string =>
+  `${folder.id}/manifest.json:${lineOfPath(text, path)}: `;
