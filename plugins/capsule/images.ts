@@ -16,12 +16,33 @@ export interface LoggedChange {
   readonly hidden: boolean;
 }
 
-/** Compares images; at `wild` the earlier one may hold −1 or NULL, which SQLite shows for a rowid it has yet to choose. */
-export function sameImage(earlier: readonly SqlValue[], later: readonly SqlValue[], wild: number): boolean {
-  return earlier.every(
-    (value, index) => sameValue(value, later[index]) || (index === wild && (value === -1 || value === null)),
-  );
+/** True when the row that a trigger saw before an insert or update can be the row that was stored. */
+export function becomes(layout: TableLayout, before: readonly SqlValue[], stored: readonly SqlValue[]): boolean {
+  const rowidAt = rowidIndex(layout);
+  let replaced = false;
+  const differs = (index: number): boolean => {
+    const value = before[index];
+    if (sameValue(value, stored[index])) return false;
+    // SQLite shows -1 or NULL for a rowid that it has yet to choose.
+    if (index === rowidAt && (value === -1 || value === null)) return false;
+    if (value !== null || layout.columns[index]?.insteadOfNull === undefined) return true;
+    replaced = true;
+    return false;
+  };
+  const wrong = before.map((_, index) => index).filter(differs);
+  // What is generated from a default that took a NULL's place was NULL too, or anything.
+  return wrong.length === 0 || (replaced && wrong.every((index) => layout.columns[index]?.generated === true));
 }
+
+/** Where the rowid stands in an image; -1 when it is not in it. */
+export function rowidIndex(layout: TableLayout): number {
+  if (layout.rowidColumn >= 0) return layout.rowidColumn;
+  return layout.logsRowid ? layout.columns.length : -1;
+}
+
+/** True when two images are the same, byte for byte. */
+export const sameImage = (a: readonly SqlValue[], b: readonly SqlValue[]): boolean =>
+  a.length === b.length && a.every((value, index) => sameValue(value, b[index]));
 
 export function sameKey(
   layout: TableLayout,

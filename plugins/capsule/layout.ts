@@ -21,6 +21,9 @@ export interface LoggedColumn {
   readonly collation: string;
   /** True for a column declared JSON. */
   readonly json: boolean;
+  /** SQL of what OR REPLACE stores here in place of NULL: the default of a NOT NULL column. Triggers before the insert still see NULL. */
+  readonly insteadOfNull?: string;
+  readonly generated?: true;
 }
 
 /** A unique key of the table, for finding the rows that REPLACE removes. */
@@ -66,6 +69,7 @@ interface XInfoRow {
   name: string;
   type: string;
   notnull: number;
+  dflt_value: string | null;
   pk: number;
   hidden: number;
 }
@@ -86,7 +90,7 @@ export function readLayout(db: Database, table: string): TableLayout {
   if (entry === undefined) throw noSuchTable(db, table);
   assertWatchable(entry);
   const info = db
-    .prepare('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)')
+    .prepare('SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)')
     .all(entry.name) as XInfoRow[];
   const collations = readCollations(db, entry.name, info);
   const columns = info.map((column, index) => ({
@@ -95,6 +99,8 @@ export function readLayout(db: Database, table: string): TableLayout {
     affinity: affinityOf(column.type, entry.strict === 1),
     collation: collations[index] ?? '',
     json: /^json/i.test(column.type),
+    ...(column.notnull === 1 && column.dflt_value !== null ? { insteadOfNull: column.dflt_value } : {}),
+    ...(column.hidden > 1 ? { generated: true as const } : {}),
   }));
   const key = info
     .map((column, index) => ({ order: column.pk, index }))

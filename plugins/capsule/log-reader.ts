@@ -9,7 +9,7 @@
  *   caused it, the two are put in order.
  */
 import type { Database, SqlValue } from '../../sdk/plugin.ts';
-import { sameImage, sameKey } from './images.ts';
+import { becomes, rowidIndex, sameImage, sameKey } from './images.ts';
 import type { LoggedChange } from './images.ts';
 import { LOG_WIDTH, continuationsOf, widthOf } from './layout.ts';
 import type { TableLayout } from './layout.ts';
@@ -146,7 +146,7 @@ interface Candidate extends Omit<LoggedChange, 'op' | 'hidden'> {
 /** Candidates of one row operation share the NEW image; a different one means that the earlier operation came to nothing. */
 function addCandidate(candidates: Candidate[], candidate: Candidate): Candidate[] {
   const kept = candidates.filter(
-    (other) => other.layout.id !== candidate.layout.id || sameImage(other.now, candidate.now, -1),
+    (other) => other.layout.id !== candidate.layout.id || sameImage(other.now, candidate.now),
   );
   return [...kept, candidate];
 }
@@ -177,8 +177,8 @@ function resolveCandidates(
 function confirms(candidate: Candidate, change: LoggedChange): boolean {
   const { layout } = candidate;
   const now = change.now as readonly SqlValue[];
-  const rowidAt = layout.rowidColumn >= 0 ? layout.rowidColumn : layout.logsRowid ? layout.columns.length : -1;
-  if (!sameImage(candidate.now, now, rowidAt)) return false;
+  const rowidAt = rowidIndex(layout);
+  if (!becomes(layout, candidate.now, now)) return false;
   if (candidate.op === OP.rowidCandidate && rowidAt >= 0 && candidate.old[rowidAt] !== now[rowidAt]) return false;
   return !(change.op === OP.update && sameKey(layout, candidate.old, change.old));
 }

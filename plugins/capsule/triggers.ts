@@ -128,7 +128,7 @@ function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Co
   const others = keys.map((key) => {
     const parts = key.parts.map((part) =>
       part.isColumn
-        ? `${part.sql} = NEW.${part.sql} COLLATE ${quoteName(part.collation)}`
+        ? `${part.sql} = ${newValue(layout, part.sql)} COLLATE ${quoteName(part.collation)}`
         : `(${part.sql}) = ${onNew(layout, part.sql)} COLLATE ${quoteName(part.collation)}`,
     );
     if (key.where !== undefined) parts.push(`(${key.where})`, onNew(layout, key.where));
@@ -137,9 +137,15 @@ function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Co
   return { all: rowid === undefined ? others : [rowid, ...others], ...(rowid === undefined ? {} : { rowid }), others };
 }
 
+/** What a column of the new row will hold, as far as it is known before the insert. */
+function newValue(layout: TableLayout, quoted: string): string {
+  const instead = layout.columns.find((column) => quoteName(column.name) === quoted)?.insteadOfNull;
+  return instead === undefined ? `NEW.${quoted}` : `ifnull(NEW.${quoted}, (${instead}))`;
+}
+
 /** An expression over the table's columns, evaluated on the NEW row: an inner SELECT whose columns carry their names. */
 function onNew(layout: TableLayout, expression: string): string {
-  const columns = layout.columns.map((column) => `NEW.${quoteName(column.name)} AS ${quoteName(column.name)}`).join(', ');
+  const columns = layout.columns.map(({ name }) => `${newValue(layout, quoteName(name))} AS ${quoteName(name)}`).join(', ');
   return `(SELECT (${expression}) FROM (SELECT ${columns}) AS ${quoteName(layout.table)})`;
 }
 

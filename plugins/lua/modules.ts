@@ -25,17 +25,11 @@ export interface ModuleSource {
  * Throws `GC_LUA`: a name that is not allowed, no such file, a file outside the folder, or a file above 256 KiB.
  */
 export function readModule(root: string, name: LuaValue | undefined): ModuleSource {
-  if (typeof name !== 'string' || !NAME.test(name)) {
-    const shown = typeof name === 'string' ? name.slice(0, 60) : '';
-    throw new GlyphError('GC_LUA', `invalid module name '${shown}': words joined by dots, such as 'lib.util'`);
-  }
+  checkName(name);
   const path = realPath(join(root, ...name.split('.')) + '.lua');
   const base = realPath(root);
   if (path === undefined || base === undefined || !path.startsWith(base + sep) || !path.endsWith('.lua')) {
-    throw new GlyphError(
-      'GC_LUA',
-      `module '${name}' not found: there is no ${name.replaceAll('.', '/')}.lua in the script's own folder`,
-    );
+    throw notFound(name);
   }
   const status = statSync(path);
   if (!status.isFile()) throw new GlyphError('GC_LUA', `module '${name}' is not a file`);
@@ -45,6 +39,28 @@ export function readModule(root: string, name: LuaValue | undefined): ModuleSour
   const text = readFileSync(path, 'utf8');
   const source = text.startsWith('\ufeff') ? text.slice(1) : text;
   return { source, chunkName: relative(base, path).split(sep).join('/') };
+}
+
+/** Module `name` of sources that lie in memory. Throws `GC_LUA` as {@link readModule} does. */
+export function findModule(modules: ReadonlyMap<string, string>, name: LuaValue | undefined): ModuleSource {
+  checkName(name);
+  const chunkName = `${name.replaceAll('.', '/')}.lua`;
+  const source = modules.get(chunkName);
+  if (source === undefined) throw notFound(name);
+  return { source, chunkName };
+}
+
+function checkName(name: LuaValue | undefined): asserts name is string {
+  if (typeof name === 'string' && NAME.test(name)) return;
+  const shown = typeof name === 'string' ? name.slice(0, 60) : '';
+  throw new GlyphError('GC_LUA', `invalid module name '${shown}': words joined by dots, such as 'lib.util'`);
+}
+
+function notFound(name: string): GlyphError {
+  return new GlyphError(
+    'GC_LUA',
+    `module '${name}' not found: there is no ${name.replaceAll('.', '/')}.lua in the script's own folder`,
+  );
 }
 
 function realPath(path: string): string | undefined {

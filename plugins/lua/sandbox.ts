@@ -11,7 +11,7 @@ import { Unpositioned } from './calls.ts';
 import type { Machine } from './machine.ts';
 import { LUA } from './module.ts';
 import type { LuaExports, Pointer } from './module.ts';
-import { readModule } from './modules.ts';
+import { findModule, readModule } from './modules.ts';
 import { dateOf, timeOf } from './os.ts';
 import { results } from './results.ts';
 import type { HostFunction, LuaStateOptions, LuaValue } from './types.ts';
@@ -72,7 +72,7 @@ function textOf(value: LuaValue | undefined): string {
 function systemFunctions(
   options: LuaStateOptions & { readonly now: () => number; readonly onPrint: (text: string) => void },
 ): Record<string, HostFunction> {
-  const { now, onPrint, root } = options;
+  const { now, onPrint, root, modules } = options;
   const begin = performance.now();
   const functions: Record<string, HostFunction> = {
     seed: () => {
@@ -93,9 +93,9 @@ function systemFunctions(
       throw new Unpositioned(new GlyphError('GC_LUA_SYNTAX', textOf(message)));
     },
   };
-  if (root !== undefined) {
+  if (root !== undefined || modules !== undefined) {
     functions['read_module'] = (name) => {
-      const module = readModule(root, name);
+      const module = modules === undefined ? readModule(root ?? '', name) : findModule(modules, name);
       return results(module.source, `@${module.chunkName}`);
     };
   }

@@ -69,6 +69,8 @@ export interface LuaStateOptions {
   readonly name: string;
   /** Folder that `require` may load `.lua` files from. Without it there is no `require`. */
   readonly root?: string;
+  /** Sources that `require` may load instead, by path: `lib/util.lua`. What was read once keeps running when the files change. */
+  readonly modules?: ReadonlyMap<string, string>;
   /** Most memory the state may take, in bytes. At least 2 MiB; never above the plugin's own limit (64 MiB by default). */
   readonly memoryBytes?: number;
   /** Longest time one guard may take, in ms of wall-clock, host functions included. Never above the plugin's own limit (1000). */
