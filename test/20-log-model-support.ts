@@ -210,7 +210,7 @@ export class ModelOfTable {
     if (oldData !== undefined) this.#take(event, oldData);
     if (newData === undefined) return;
     const text = imageText(newData);
-    let key = this.#keyOf(newData) ?? textOf(event.rowId);
+    let key = this.#keyOf(newData) ?? `rowid ${textOf(event.rowId)}`;
     if (this.#multiset) for (let copy = 0; this.#rows.has(key); copy += 1) key = `${text}#${copy}`;
     if (this.#rows.has(key)) this.problems.push(`${event.seq} ${event.operation}: ${key} is there already`);
     this.#rows.set(key, text);
@@ -219,7 +219,7 @@ export class ModelOfTable {
   #take(event: ChangeEvent, oldData: Image): void {
     const text = imageText(oldData);
     const known = this.#keyOf(oldData);
-    const key = known ?? textOf(event.rowId);
+    const key = known ?? `rowid ${textOf(event.rowId)}`;
     if (this.#rows.get(key) === text) {
       this.#rows.delete(key);
       return;

@@ -90,15 +90,17 @@ export class Registry {
 
   /** A durable watcher of the same table and filter that an earlier run left, so that ids stay. */
   findDurableWatcher(table: string, filter: string | undefined, inUse: (id: string) => boolean): string | undefined {
-    const ids = this.#db
+    this.#durableStatement ??= this.#db
       .prepare(
         `SELECT id FROM _capsule_watchers
          WHERE host_id IS NULL AND table_or_query = ? COLLATE NOCASE AND filter_expression IS ? ORDER BY created_at`,
       )
-      .pluck()
-      .all(table, filter ?? null) as string[];
+      .pluck();
+    const ids = this.#durableStatement.all(table, filter ?? null) as string[];
     return ids.find((id) => !inUse(id));
   }
+
+  #durableStatement: ReturnType<Database['prepare']> | undefined;
 
   makeDurable(watcherId: string): void {
     this.#db.run('UPDATE _capsule_watchers SET host_id = NULL WHERE id = ?', [watcherId]);

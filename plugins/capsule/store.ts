@@ -61,6 +61,8 @@ const TABLES = `
     options TEXT
   );
   CREATE INDEX IF NOT EXISTS idx_capsule_watchers_active ON _capsule_watchers(is_active);
+  CREATE INDEX IF NOT EXISTS idx_capsule_watchers_table
+    ON _capsule_watchers(table_or_query COLLATE NOCASE, host_id, filter_expression);
   CREATE TABLE IF NOT EXISTS _capsule_subscriptions (
     id TEXT PRIMARY KEY,
     watcher_id TEXT NOT NULL,

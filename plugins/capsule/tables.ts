@@ -72,9 +72,9 @@ export class WatchedTables {
    * @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_LOCKED
    */
   attach(table: string): TableLayout {
+    const known = this.current(table);
+    if (known !== undefined && !this.#schemaMoved()) return known;
     const layout = readLayout(this.#db, table);
-    const known = this.#attached.get(layout.table);
-    if (known?.layoutId !== undefined && !this.#schemaMoved()) return this.layout(known.layoutId) as TableLayout;
     const { id } = this.#db.write(() => this.#ensure(layout));
     this.#attached.set(layout.table, { layoutId: id });
     this.#noteSchema();

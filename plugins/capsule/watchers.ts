@@ -32,6 +32,7 @@ export interface WatchersOptions {
 export class Watchers {
   readonly #options: WatchersOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #tableWatchers = new Map<string, string>();
 
   constructor(options: WatchersOptions) {
     this.#options = options;
@@ -54,8 +55,7 @@ export class Watchers {
     const layout = tables.attach(tableName(table));
     reader.widen(layout);
     const filter = filterText === undefined ? undefined : readFilter(db, layout, filterText, params);
-    const own = db.write(() => registry.tableWatcher(layout.table));
-    const id = this.#chooseId(layout.table, filter?.text, own);
+    const id = this.#chooseId(layout.table, filter?.text);
     const description = filter === undefined ? `table ${layout.table}` : `table ${layout.table} where ${filter.text}`;
     const watcher: Watcher = {
       id,
@@ -113,11 +113,16 @@ export class Watchers {
   }
 
   /** Ids stay where they can: the table's own watcher first, then a durable one of an earlier run. */
-  #chooseId(table: string, filter: string | undefined, own: string): string {
+  #chooseId(table: string, filter: string | undefined): string {
+    const { db, registry } = this.#options;
     const inUse = (id: string): boolean => this.#entries.has(id);
+    let own = this.#tableWatchers.get(table);
+    if (own === undefined) {
+      own = db.write(() => registry.tableWatcher(table));
+      this.#tableWatchers.set(table, own);
+    }
     if (filter === undefined && !inUse(own)) return own;
-    const durable = this.#options.registry.findDurableWatcher(table, filter, inUse);
-    return durable ?? randomUUID();
+    return registry.findDurableWatcher(table, filter, inUse) ?? randomUUID();
   }
 }
 
