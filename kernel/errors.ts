@@ -31,6 +31,8 @@ export const ERRORS = {
   GC_TRANSACTION:
     'Await every statement inside the transaction callback, and do not use a transaction after it has ended.',
   // --- change log and watchers
+  GC_NO_CAPSULE: 'The file becomes active with its first host: glyphcase start --db FILE.',
+  GC_HOST_RUNNING: 'Stop the host that is named, and try again.',
   GC_NOT_WATCHABLE: 'Watch an ordinary table; for views and joins watch a SELECT.',
   GC_BAD_FILTER: 'A filter is an expression over the columns of one table, such as "status = ?".',
   GC_NO_SUCH_WATCHER: 'Pass a watcher returned by watch(), or its id.',

@@ -76,7 +76,9 @@ export class Capsule implements CapsuleService {
       confirm: (logSeqs) => {
         const list = JSON.stringify(logSeqs);
         db.deferWrite(() => {
-          db.run('UPDATE _capsule_log SET op = 3 WHERE op IN (8, 9) AND seq IN (SELECT value FROM json_each(?))', [list]);
+          db.run('UPDATE _capsule_log SET op = 3 WHERE op IN (8, 9) AND seq IN (SELECT value FROM json_each(?))', [
+            list,
+          ]);
         });
       },
     });
@@ -87,7 +89,8 @@ export class Capsule implements CapsuleService {
       currentLayout: (table) => this.#tables.current(table),
     });
     this.#end = this.#readEnd();
-    const boundary = (from: number, end: number): number => this.boundary(from, this.batchSize ?? ctx.config.batchSize, end);
+    const boundary = (from: number, end: number): number =>
+      this.boundary(from, this.batchSize ?? ctx.config.batchSize, end);
     const { router, registry } = { router: this.#router, registry: this.#registry };
     this.#delivery = new Delivery({ db, clock, logger: log, router, registry, boundary }, this.#end);
     this.#reactions = new Reactions({
@@ -141,7 +144,8 @@ export class Capsule implements CapsuleService {
   subscribe(watcherOrId: Watcher | string, handler: EventHandler, options: SubscribeOptions = {}): Subscription {
     const watcher = this.#watchers.get(watcherOrId);
     if (typeof handler !== 'function') throw new GlyphError('GC_BAD_ARGUMENT', 'subscribe() takes a handler function');
-    if (options.signal?.aborted === true) throw new GlyphError('GC_BAD_ARGUMENT', 'The signal given to subscribe() is aborted already');
+    if (options.signal?.aborted === true)
+      throw new GlyphError('GC_BAD_ARGUMENT', 'The signal given to subscribe() is aborted already');
     this.look();
     const stored = options.name === undefined ? undefined : this.#storedSubscription(options.name);
     const start = stored?.cursor ?? this.#startOf(options.from);
@@ -207,6 +211,7 @@ export class Capsule implements CapsuleService {
       at: cursor < this.#delivery.position ? cursor : undefined,
       state: 'idle',
       attempts: 0,
+      delivered: 0,
       timer: undefined,
     });
     return {
@@ -292,7 +297,11 @@ export class Capsule implements CapsuleService {
       config,
       now: () => clock.now(),
       tableDays: () =>
-        new Map([...this.#tableOptions].flatMap(([table, { retentionDays }]) => (retentionDays === undefined ? [] : [[table, retentionDays]]))),
+        new Map(
+          [...this.#tableOptions].flatMap(([table, { retentionDays }]) =>
+            retentionDays === undefined ? [] : [[table, retentionDays]],
+          ),
+        ),
       hostPosition: () => this.#delivery.hostPosition,
     });
   }
@@ -305,21 +314,7 @@ export class Capsule implements CapsuleService {
       watchedTables: this.#tables.names,
       batches: this.#delivery.batches,
       events: this.#delivery.events,
-      subscriptions: [
-        ...[...this.#delivery.subscribers].map((subscriber) => {
-          const cursor = this.#delivery.cursorOf(subscriber);
-          return {
-            id: subscriber.id,
-            ...(subscriber.name === undefined ? {} : { name: subscriber.name }),
-            watcherId: subscriber.watcherId,
-            cursor,
-            lag: this.#end - cursor,
-            delivered: subscriber.delivered,
-            failures: subscriber.failures,
-            ...(subscriber.lastError === undefined ? {} : { lastError: subscriber.lastError }),
-          };
-        }),
-      ],
+      subscriptions: [...this.#delivery.stats(this.#end), ...this.#reactions.stats(this.#end)],
     };
   }
 
@@ -397,7 +392,8 @@ export class Capsule implements CapsuleService {
   #pruneQuietly(): void {
     try {
       const report = this.prune();
-      if (report.removed > 0) this.#ctx.log.info(`Removed ${report.removed} old rows from the change log`, { ...report });
+      if (report.removed > 0)
+        this.#ctx.log.info(`Removed ${report.removed} old rows from the change log`, { ...report });
     } catch (error) {
       this.#ctx.log.error(`Retention failed: ${messageOf(error)}`, { error });
     }

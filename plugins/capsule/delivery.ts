@@ -10,7 +10,7 @@ import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
 import type { Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
-import type { Batch, ChangeEvent, EventHandler, Reset } from './types.ts';
+import type { Batch, ChangeEvent, EventHandler, Reset, SubscriptionStats } from './types.ts';
 
 /** How long a delivery waits for handlers that are nearly done, in ms; slower ones go on by themselves. */
 const GRACE_MS = 5;
@@ -151,6 +151,23 @@ export class Delivery {
     }
   }
 
+  stats(end: number): SubscriptionStats[] {
+    return [...this.#all.values()].map((subscriber) => {
+      const { id, name, watcherId, delivered, failures, lastError } = subscriber;
+      const cursor = this.cursorOf(subscriber);
+      return {
+        id,
+        ...(name === undefined ? {} : { name }),
+        watcherId,
+        cursor,
+        lag: end - cursor,
+        delivered,
+        failures,
+        ...(lastError === undefined ? {} : { lastError }),
+      };
+    });
+  }
+
   /** The lowest cursor of subscribers that go with this host. */
   get hostPosition(): number {
     let lowest = this.position;
@@ -226,7 +243,10 @@ export class Delivery {
           throw new GlyphError('GC_BAD_ARGUMENT', 'Only a durable subscription (one with a name) can be acknowledged');
         }
         if (db.current === undefined) {
-          throw new GlyphError('GC_TRANSACTION', 'acknowledge() belongs inside db.transaction(), with what the handler writes');
+          throw new GlyphError(
+            'GC_TRANSACTION',
+            'acknowledge() belongs inside db.transaction(), with what the handler writes',
+          );
         }
         registry.moveCursor(subscriber.id, to);
       },
@@ -237,6 +257,9 @@ export class Delivery {
     if (subscriber.state === 'closed') return;
     subscriber.delivered += count;
     this.events += count;
+    this.#options.logger.debug(`Emitted ${count} events to watcher ${subscriber.watcherId}`, {
+      subscription: subscriber.id,
+    });
     subscriber.attempts = 0;
     subscriber.reset = undefined;
     this.#moved(subscriber, to);
@@ -338,7 +361,8 @@ export class Delivery {
   #isBehind(seq: number): boolean {
     for (const subscriber of this.#all.values()) {
       const waitsForRetry = subscriber.state === 'paused' && subscriber.attempts > 0;
-      if (subscriber.at !== undefined && !waitsForRetry && (subscriber.at < seq || subscriber.state !== 'idle')) return true;
+      if (subscriber.at !== undefined && !waitsForRetry && (subscriber.at < seq || subscriber.state !== 'idle'))
+        return true;
     }
     return false;
   }

@@ -4,7 +4,16 @@
  * Invariant: a filter means to a row exactly what `WHERE <filter>` means on the table. Only `column = literal` is taken
  * apart; everything else keeps its text, its literals included.
  */
-import { GlyphError, isKeyword, literalise, messageOf, nameOf, quoteName, sameName, tokenize } from '../../sdk/plugin.ts';
+import {
+  GlyphError,
+  isKeyword,
+  literalise,
+  messageOf,
+  nameOf,
+  quoteName,
+  sameName,
+  tokenize,
+} from '../../sdk/plugin.ts';
 import type { Database, Params, Token } from '../../sdk/plugin.ts';
 import type { LoggedColumn, TableLayout } from './layout.ts';
 
@@ -41,7 +50,13 @@ export function readFilter(db: Database, layout: TableLayout, filter: string, pa
     }
   }
   const restText = rest.map((part) => `(${part})`).join(' AND ');
-  return { text, shape: JSON.stringify([columns.map((column) => column.name), restText]), columns, constants, rest: restText };
+  return {
+    text,
+    shape: JSON.stringify([columns.map((column) => column.name), restText]),
+    columns,
+    constants,
+    rest: restText,
+  };
 }
 
 function withoutWhere(layout: TableLayout, filter: string): string {
@@ -78,7 +93,8 @@ function checkFilter(db: Database, layout: TableLayout, text: string): void {
     if (isKeyword(token, ...CLOCKS)) throw dependsOnMore(layout, text, `${token.text} changes with time`);
     const called = tokens[index + 1]?.text === '(' ? (nameOf(token) ?? '').toLowerCase() : '';
     if (UNSTABLE.has(called)) throw dependsOnMore(layout, text, `${called}() is different each time`);
-    if (DATES.has(called) && readsClock(tokens, index + 2)) throw dependsOnMore(layout, text, `${called}('now') changes with time`);
+    if (DATES.has(called) && readsClock(tokens, index + 2))
+      throw dependsOnMore(layout, text, `${called}('now') changes with time`);
   });
 }
 
@@ -152,7 +168,8 @@ function hintFor(layout: TableLayout, text: string, error: unknown): string | un
       messageOf(error).includes(nameOf(token) ?? '\0') &&
       !layout.columns.some((column) => sameName(column.name, nameOf(token) ?? '')),
   );
-  if (quoted !== undefined) return `${quoted.text} names a column; text is written with single quotes: '${nameOf(quoted) ?? ''}'.`;
+  if (quoted !== undefined)
+    return `${quoted.text} names a column; text is written with single quotes: '${nameOf(quoted) ?? ''}'.`;
   return `Columns of ${layout.table}: ${layout.columns.map((column) => column.name).join(', ')}.`;
 }
 
@@ -165,5 +182,10 @@ function badFilter(layout: TableLayout, filter: string, why: string, hint?: stri
 }
 
 function dependsOnMore(layout: TableLayout, filter: string, why: string): GlyphError {
-  return badFilter(layout, filter, `${why}, so no row can be said to enter or leave it`, 'Watch a query instead: watch("SELECT … WHERE …").');
+  return badFilter(
+    layout,
+    filter,
+    `${why}, so no row can be said to enter or leave it`,
+    'Watch a query instead: watch("SELECT … WHERE …").',
+  );
 }

@@ -63,4 +63,3 @@ export function sameValue(a: SqlValue | undefined, b: SqlValue | undefined): boo
   if (a === b) return true;
   return a instanceof Uint8Array && b instanceof Uint8Array && Buffer.compare(a, b) === 0;
 }
-

@@ -109,7 +109,8 @@ export function readLayout(db: Database, table: string): TableLayout {
     .map((part) => part.index);
   const rowidName = entry.wr === 1 ? undefined : freeRowidName(columns);
   const rowidColumn = entry.wr === 1 ? -1 : rowidAlias(db, entry.name, info, key);
-  const certain = entry.wr === 1 || rowidColumn >= 0 || (key.length > 0 && key.every((index) => info[index]?.notnull === 1));
+  const certain =
+    entry.wr === 1 || rowidColumn >= 0 || (key.length > 0 && key.every((index) => info[index]?.notnull === 1));
   return {
     id: 0,
     table: entry.name,
@@ -128,9 +129,13 @@ function assertWatchable(entry: TableListRow): void {
     });
   }
   if (entry.type === 'virtual' || entry.type === 'shadow') {
-    throw new GlyphError('GC_NOT_WATCHABLE', `"${entry.name}" is a ${entry.type} table; SQLite has no triggers on those`, {
-      hint: 'Watch the ordinary table that feeds it.',
-    });
+    throw new GlyphError(
+      'GC_NOT_WATCHABLE',
+      `"${entry.name}" is a ${entry.type} table; SQLite has no triggers on those`,
+      {
+        hint: 'Watch the ordinary table that feeds it.',
+      },
+    );
   }
   if (/^(_capsule_|sqlite_)/i.test(entry.name)) {
     throw new GlyphError('GC_NOT_WATCHABLE', `"${entry.name}" is an internal table and cannot be watched`);
@@ -179,18 +184,19 @@ function readCollations(db: Database, table: string, info: readonly XInfoRow[]):
 /** The unique keys of a table, the rowid and primary key included, partial and expression indexes too. */
 export function readUniqueKeys(db: Database, layout: TableLayout): readonly UniqueKey[] {
   const keys: UniqueKey[] = [];
-  const list = db
-    .prepare('SELECT name, partial FROM pragma_index_list(?) WHERE "unique" = 1')
-    .all(layout.table) as { name: string; partial: number }[];
+  const list = db.prepare('SELECT name, partial FROM pragma_index_list(?) WHERE "unique" = 1').all(layout.table) as {
+    name: string;
+    partial: number;
+  }[];
   for (const index of list) {
     const parts = db
       .prepare('SELECT cid, name, coll FROM pragma_index_xinfo(?) WHERE key = 1 ORDER BY seqno')
       .all(index.name) as { cid: number; name: string | null; coll: string }[];
     // An index that stands for a constraint has no statement; that of a WITHOUT ROWID table's key not even a row.
-    const source = db.prepare("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?").pluck().get(index.name) as
-      | string
-      | null
-      | undefined;
+    const source = db
+      .prepare("SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?")
+      .pluck()
+      .get(index.name) as string | null | undefined;
     const text = typeof source === 'string' ? splitIndexSql(source) : undefined;
     keys.push({
       parts: parts.map((part, position) => ({
@@ -237,7 +243,9 @@ export function splitIndexSql(sql: string): { readonly parts: readonly string[];
 
 function noSuchTable(db: Database, table: string): GlyphError {
   const names = db
-    .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'")
+    .prepare(
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'",
+    )
     .pluck()
     .all() as string[];
   const list = names.filter((name) => !name.startsWith('sqlite_'));

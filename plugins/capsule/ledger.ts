@@ -178,7 +178,8 @@ export class Ledger {
     const noted = this.#notes.find((note) => note.first > wanted)?.first;
     const gapEnd = Math.min(end, (next ?? end + 1) - 1, (noted ?? end + 1) - 1);
     if (gapEnd - from <= EXTERNAL_PART) return gapEnd;
-    const head = this.#headAfter.get(Math.max(wanted, from + Math.min(EXTERNAL_PART, gapEnd - from))) as number | undefined;
+    const head = this.#headAfter.get(Math.max(wanted, from + Math.min(EXTERNAL_PART, gapEnd - from))) as
+      number | undefined;
     return Math.min(head ?? gapEnd, gapEnd);
   }
 
@@ -236,7 +237,15 @@ export class Ledger {
   }
 
   #record(span: Span, startedAt: string): void {
-    this.#insert.run(span.id, span.first, span.last, startedAt, span.completedAt, span.last - span.first + 1, span.source);
+    this.#insert.run(
+      span.id,
+      span.first,
+      span.last,
+      startedAt,
+      span.completedAt,
+      span.last - span.first + 1,
+      span.source,
+    );
   }
 }
 

@@ -68,7 +68,7 @@ export class LogReader {
       }
       const change = { seq, logSeq: seq, layout, op: op as 1 | 2 | 3, ...images, hidden: false };
       if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes, confirmed);
-      changes.push(change);
+      if (!isRenumbering(change)) changes.push(change);
     }
     if (confirmed.length > 0) this.#source.confirm(confirmed);
     return this.#source.foreignTriggers() ? orderByImages(changes) : changes;
@@ -79,7 +79,11 @@ export class LogReader {
     if (!rows.some(hasInexact)) return this.#wideEnough(rows, from, to);
     const exact = this.#statement(this.#widest).safeIntegers(true);
     try {
-      return this.#wideEnough((exact.all(from, to) as RawRow[]).map((row) => row.map(narrow)), from, to);
+      return this.#wideEnough(
+        (exact.all(from, to) as RawRow[]).map((row) => row.map(narrow)),
+        from,
+        to,
+      );
     } finally {
       exact.safeIntegers(false);
     }
@@ -182,6 +186,10 @@ function confirms(candidate: Candidate, change: LoggedChange): boolean {
   if (candidate.op === OP.rowidCandidate && rowidAt >= 0 && candidate.old[rowidAt] !== now[rowidAt]) return false;
   return !(change.op === OP.update && sameKey(layout, candidate.old, change.old));
 }
+
+/** An UPDATE of nothing but a rowid that is no part of the row: logged for the candidates it confirms. */
+const isRenumbering = ({ op, old, now }: LoggedChange): boolean =>
+  op === OP.update && old !== undefined && now !== undefined && sameImage(old, now);
 
 const hasInexact = (row: RawRow): boolean => {
   for (const value of row) {

@@ -36,7 +36,8 @@ export function orderByImages(changes: LoggedChange[]): LoggedChange[] {
 function keysOf(change: LoggedChange): readonly string[] {
   const at = identity(change.layout);
   const key = (image: readonly SqlValue[] | undefined): string | undefined =>
-    image && `${change.layout.table}\u0000${at.map((index) => `${typeof image[index]}:${String(image[index])}`).join('\u0000')}`;
+    image &&
+    `${change.layout.table}\u0000${at.map((index) => `${typeof image[index]}:${String(image[index])}`).join('\u0000')}`;
   return [key(change.old), key(change.now)].filter((text) => text !== undefined);
 }
 
@@ -50,7 +51,9 @@ function isChain(chain: readonly LoggedChange[]): boolean {
 /** Starts with the change that follows no other, and goes on with the one that follows it. */
 function rebuild(chain: readonly LoggedChange[]): LoggedChange[] | undefined {
   const left = new Set(chain);
-  const start = chain.find((change) => change.op === 1) ?? chain.find((change) => !chain.some((other) => other !== change && follows(change, other)));
+  const start =
+    chain.find((change) => change.op === 1) ??
+    chain.find((change) => !chain.some((other) => other !== change && follows(change, other)));
   if (start === undefined) return undefined;
   const ordered = [start];
   left.delete(start);

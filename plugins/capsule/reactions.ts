@@ -11,7 +11,7 @@ import { GlyphError } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
 import type { Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
-import type { ChangeEvent, Reaction, ReactionHandle, Reset } from './types.ts';
+import type { ChangeEvent, Reaction, ReactionHandle, Reset, SubscriptionStats } from './types.ts';
 
 const MAX_TRANSACTION_MS = 2;
 /** Events between two looks at the clock. */
@@ -39,7 +39,10 @@ export interface RunningReaction {
   /** Where it goes on; undefined while live: its cursor is then the common position. */
   at: number | undefined;
   state: 'idle' | 'running' | 'paused' | 'stopped' | 'closed';
+  /** Failures in a row. */
   attempts: number;
+  /** Events handled since the start. */
+  delivered: number;
   timer: Timer | undefined;
 }
 
@@ -156,6 +159,21 @@ export class Reactions {
     this.#byWatcher.get(watcherId)?.reaction.reset?.(reset);
   }
 
+  stats(end: number): SubscriptionStats[] {
+    return [...this.#all].map((running) => {
+      const cursor = this.#cursorOf(running);
+      return {
+        id: running.id,
+        name: running.reaction.name,
+        watcherId: [...running.watcherIds][0] ?? '',
+        cursor,
+        lag: end - cursor,
+        delivered: running.delivered,
+        failures: running.attempts,
+      };
+    });
+  }
+
   close(): void {
     for (const running of [...this.#all]) this.remove(running);
   }
@@ -205,29 +223,35 @@ export class Reactions {
     }
     const slices = slice(events);
     const origin = this.#originOf(running, events);
-    const handled = await db.exclusive(
-      () => {
-        if (!running.reaction.mayRun() || running.state !== 'running') return undefined;
-        const stored = registry.storedCursor(running.id) ?? from;
-        // Another host ran it meanwhile; what it handled is not handled again.
-        if (stored > from) return stored;
-        this.#committing = origin;
-        const until = performance.now() + MAX_TRANSACTION_MS;
-        let cursor = from;
-        for (const [index, part] of slices.entries()) {
-          running.reaction.handle(part.events);
-          cursor = index === slices.length - 1 ? to : part.last;
-          if (performance.now() >= until) break;
-        }
-        registry.moveCursor(running.id, cursor);
-        return cursor;
-      },
-      { source: 'lua' },
-    ).finally(() => {
-      this.#committing = undefined;
-    });
+    let handledEvents = 0;
+    const handled = await db
+      .exclusive(
+        () => {
+          if (!running.reaction.mayRun() || running.state !== 'running') return undefined;
+          const stored = registry.storedCursor(running.id) ?? from;
+          // Another host ran it meanwhile; what it handled is not handled again.
+          if (stored > from) return stored;
+          this.#committing = origin;
+          const until = performance.now() + MAX_TRANSACTION_MS;
+          let cursor = from;
+          handledEvents = 0;
+          for (const [index, part] of slices.entries()) {
+            running.reaction.handle(part.events);
+            handledEvents += part.events.length;
+            cursor = index === slices.length - 1 ? to : part.last;
+            if (performance.now() >= until) break;
+          }
+          registry.moveCursor(running.id, cursor);
+          return cursor;
+        },
+        { source: 'lua' },
+      )
+      .finally(() => {
+        this.#committing = undefined;
+      });
     if (handled === undefined) return;
     running.at = handled;
+    running.delivered += handledEvents;
     running.reaction.committed?.();
   }
 
@@ -240,7 +264,10 @@ export class Reactions {
     }
     if (deepest.depth >= MAX_DEPTH) {
       const loop = [...new Set(deepest.chain.slice(-8))].join(' → ');
-      throw new GlyphError('GC_CASCADE', `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`);
+      throw new GlyphError(
+        'GC_CASCADE',
+        `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`,
+      );
     }
     return { depth: deepest.depth + 1, chain: [...deepest.chain.slice(-8), name] };
   }
@@ -266,7 +293,8 @@ export class Reactions {
 function merge(routed: ReadonlyMap<string, ChangeEvent[]>): ChangeEvent[] {
   if (routed.size <= 1) return [...routed.values()][0] ?? [];
   const bySeq = new Map<number, ChangeEvent>();
-  for (const events of routed.values()) for (const event of events) if (!bySeq.has(event.seq)) bySeq.set(event.seq, event);
+  for (const events of routed.values())
+    for (const event of events) if (!bySeq.has(event.seq)) bySeq.set(event.seq, event);
   return [...bySeq.values()].sort((a, b) => a.seq - b.seq);
 }
 

@@ -62,7 +62,10 @@ export class Registry {
 
   /** Says that this host lives, and how far its subscribers are. */
   beat(position: number): void {
-    this.#db.run('UPDATE _capsule_hosts SET seen_at = CURRENT_TIMESTAMP, position = ? WHERE id = ?', [position, this.hostId]);
+    this.#db.run('UPDATE _capsule_hosts SET seen_at = CURRENT_TIMESTAMP, position = ? WHERE id = ?', [
+      position,
+      this.hostId,
+    ]);
   }
 
   /** Removes everything that goes with this host. Inside a transaction. */
@@ -112,7 +115,15 @@ export class Registry {
       `INSERT INTO _capsule_subscriptions(id, watcher_id, listener_id, listener_type, host_id, name, cursor, updated_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, CURRENT_TIMESTAMP)
        ON CONFLICT(id) DO UPDATE SET is_active = 1, watcher_id = excluded.watcher_id, listener_id = excluded.listener_id`,
-      [row.id, row.watcherId, row.listenerId, row.listenerType, durable ? null : this.hostId, row.name ?? null, row.cursor ?? null],
+      [
+        row.id,
+        row.watcherId,
+        row.listenerId,
+        row.listenerType,
+        durable ? null : this.hostId,
+        row.name ?? null,
+        row.cursor ?? null,
+      ],
     );
     this.#count(row.watcherId);
   }
@@ -159,7 +170,9 @@ export class Registry {
   /** The watcher that stands for a table itself: `watcher_id` of its rows in `_capsule_events`. */
   tableWatcher(table: string): string {
     const known = this.#db
-      .prepare('SELECT watcher_id FROM _capsule_tables WHERE name = ? COLLATE NOCASE AND watcher_id IS NOT NULL LIMIT 1')
+      .prepare(
+        'SELECT watcher_id FROM _capsule_tables WHERE name = ? COLLATE NOCASE AND watcher_id IS NOT NULL LIMIT 1',
+      )
       .pluck()
       .get(table) as string | undefined;
     const id = known ?? randomUUID();
@@ -179,7 +192,9 @@ export class Registry {
   /** Tables that some row asks to be watched. */
   demanded(): readonly { readonly table: string; readonly options: string | null }[] {
     return this.#db
-      .prepare('SELECT table_or_query AS "table", max(options) AS options FROM _capsule_watchers WHERE is_active GROUP BY 1')
+      .prepare(
+        'SELECT table_or_query AS "table", max(options) AS options FROM _capsule_watchers WHERE is_active GROUP BY 1',
+      )
       .all() as { table: string; options: string | null }[];
   }
 
@@ -192,7 +207,10 @@ export class Registry {
   }
 
   rename(table: string, newName: string): void {
-    this.#db.run('UPDATE _capsule_watchers SET table_or_query = ? WHERE table_or_query = ? COLLATE NOCASE', [newName, table]);
+    this.#db.run('UPDATE _capsule_watchers SET table_or_query = ? WHERE table_or_query = ? COLLATE NOCASE', [
+      newName,
+      table,
+    ]);
   }
 
   #count(watcherId: string): void {
@@ -209,7 +227,8 @@ export class Registry {
       .all() as { id: string; machine: string; pid: number; age: number }[];
     const orphans = new Set<string>();
     for (const host of hosts) {
-      const alive = host.machine === hostname() ? isAlive(host.pid) && host.age < STALE_SECONDS : host.age < STALE_SECONDS;
+      const alive =
+        host.machine === hostname() ? isAlive(host.pid) && host.age < STALE_SECONDS : host.age < STALE_SECONDS;
       if (!alive) for (const table of this.#removeHost(host.id)) orphans.add(table);
     }
     return [...orphans];

@@ -76,16 +76,21 @@ function neededFrom(options: RetentionOptions): number {
         reason: 'gap',
         message: `Changes up to ${hard} are older than ${config.hardRetentionDays} days and were removed on ${sqlTime(now())}`,
       });
-      db.run('UPDATE _capsule_subscriptions SET reset = ?, cursor = ? WHERE name IS NOT NULL AND cursor < ?', [reset, hard, hard]);
+      db.run('UPDATE _capsule_subscriptions SET reset = ?, cursor = ? WHERE name IS NOT NULL AND cursor < ?', [
+        reset,
+        hard,
+        hard,
+      ]);
     });
   }
   const durable = db
     .prepare('SELECT min(cursor) FROM _capsule_subscriptions WHERE name IS NOT NULL AND cursor IS NOT NULL')
     .pluck()
     .get() as number | null;
-  const hosts = db.prepare('SELECT min(position) FROM _capsule_hosts WHERE id <> ?').pluck().get(options.registry.hostId) as
-    | number
-    | null;
+  const hosts = db
+    .prepare('SELECT min(position) FROM _capsule_hosts WHERE id <> ?')
+    .pluck()
+    .get(options.registry.hostId) as number | null;
   return Math.min(durable ?? Infinity, hosts ?? Infinity, options.hostPosition());
 }
 
@@ -109,11 +114,15 @@ function layoutIds(db: Database, table: string): readonly number[] {
 /** The `seq` up to which rows have to go so that the rest fits, judged by the log's mean row size. */
 function rowsOver(db: Database, maxBytes: number): number {
   const bytes = db.prepare("SELECT sum(pgsize) FROM dbstat WHERE name = '_capsule_log'").pluck().get() as number | null;
-  const [rows, first] = db.prepare('SELECT count(*), min(seq) FROM _capsule_log').raw().get() as [number, number | null];
+  const [rows, first] = db.prepare('SELECT count(*), min(seq) FROM _capsule_log').raw().get() as [
+    number,
+    number | null,
+  ];
   if (bytes === null || first === null || rows === 0 || bytes <= maxBytes) return 0;
   const keep = Math.floor(rows * (maxBytes / bytes));
   return (
-    (db.prepare('SELECT seq FROM _capsule_log ORDER BY seq DESC LIMIT 1 OFFSET ?').pluck().get(keep) as number | undefined) ?? 0
+    (db.prepare('SELECT seq FROM _capsule_log ORDER BY seq DESC LIMIT 1 OFFSET ?').pluck().get(keep) as
+      number | undefined) ?? 0
   );
 }
 
@@ -159,7 +168,11 @@ function pruneTransactions(options: RetentionOptions, oldest: number): void {
 
 /** Copies rows into the archive, a SQLite file with the same tables, so that the same tools read it. Doing it twice is harmless. */
 function copyRows(db: Database, file: string, where: string, params: readonly unknown[]): number {
-  const rows = db.prepare(`SELECT * FROM _capsule_log WHERE ${where}`).safeIntegers(true).raw().all(...params) as unknown[][];
+  const rows = db
+    .prepare(`SELECT * FROM _capsule_log WHERE ${where}`)
+    .safeIntegers(true)
+    .raw()
+    .all(...params) as unknown[][];
   if (rows.length === 0) return 0;
   const slots = (prefix: string): string => Array.from({ length: LOG_WIDTH }, (_, index) => prefix + index).join(', ');
   let archive: BetterSqlite3.Database | undefined;
@@ -176,8 +189,14 @@ function copyRows(db: Database, file: string, where: string, params: readonly un
     const first = rows[0]?.[0];
     const last = rows.at(-1)?.[0];
     const copyTable = (table: string, columns: number, condition: string, ...values: unknown[]): void => {
-      const insert = archive?.prepare(`INSERT OR REPLACE INTO ${table} VALUES (${Array.from({ length: columns }, () => '?').join(', ')})`);
-      for (const row of db.prepare(`SELECT * FROM ${table} ${condition}`).raw().all(...values) as unknown[][]) insert?.run(...row);
+      const insert = archive?.prepare(
+        `INSERT OR REPLACE INTO ${table} VALUES (${Array.from({ length: columns }, () => '?').join(', ')})`,
+      );
+      for (const row of db
+        .prepare(`SELECT * FROM ${table} ${condition}`)
+        .raw()
+        .all(...values) as unknown[][])
+        insert?.run(...row);
     };
     archive.transaction(() => {
       for (const row of rows) into.run(...row);

@@ -64,7 +64,8 @@ export class Router {
     const routes = this.#tables.get(fold(watcher.table));
     if (routes === undefined) return;
     routes.plain.delete(watcher.id);
-    if (routes.filtered.delete(watcher.id) && watcher.filter !== undefined) routes.shapes?.remove(watcher.id, watcher.filter);
+    if (routes.filtered.delete(watcher.id) && watcher.filter !== undefined)
+      routes.shapes?.remove(watcher.id, watcher.filter);
     if (routes.plain.size + routes.filtered.size === 0) {
       routes.shapes?.close();
       this.#tables.delete(fold(watcher.table));
@@ -171,7 +172,8 @@ export class Router {
     const layout = this.#currentLayout(table);
     if (layout === undefined) return undefined;
     const shapes = new TableShapes(this.#db, layout);
-    for (const watcher of routes.filtered.values()) if (watcher.filter !== undefined) shapes.add(watcher.id, watcher.filter);
+    for (const watcher of routes.filtered.values())
+      if (watcher.filter !== undefined) shapes.add(watcher.id, watcher.filter);
     return shapes;
   }
 

@@ -123,7 +123,9 @@ export class TableShapes {
          CREATE INDEX temp.${name}_index ON ${name} (${columns.map((column) => column.name).join(', ')});
          CREATE INDEX temp.${name}_watcher ON ${name} (_capsule_watcher)`,
       );
-      const joins = filter.columns.map((column, index) => `p._capsule_constant_${index} = ${table}.${quoteName(column.name)}`);
+      const joins = filter.columns.map(
+        (column, index) => `p._capsule_constant_${index} = ${table}.${quoteName(column.name)}`,
+      );
       const conditions = [...joins, ...(rest === '' ? [] : [rest])].join(' AND ');
       shape.match = this.#db
         .prepareRead(
@@ -141,7 +143,10 @@ export class TableShapes {
     const known = this.#fills.get(source.id);
     if (known !== undefined) return known;
     const value = (prefix: 'o' | 'n', column: LoggedColumn): string =>
-      logged(prefix, source.columns.findIndex((one) => sameName(one.name, column.name)));
+      logged(
+        prefix,
+        source.columns.findIndex((one) => sameName(one.name, column.name)),
+      );
     const rowid = (prefix: 'o' | 'n'): string =>
       logged(prefix, source.rowidColumn >= 0 ? source.rowidColumn : source.logsRowid ? source.columns.length : -1);
     const copy = (prefix: 'o' | 'n', side: number, ops: readonly number[]): Statement => {

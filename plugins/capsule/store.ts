@@ -12,7 +12,8 @@ import { LOG_WIDTH } from './layout.ts';
 /** Raised when the internal tables change in a way that an older GlyphCase cannot read. */
 export const STORE_VERSION = 1;
 
-const slots = (prefix: string): string => Array.from({ length: LOG_WIDTH }, (_, index) => `${prefix}${index}`).join(', ');
+const slots = (prefix: string): string =>
+  Array.from({ length: LOG_WIDTH }, (_, index) => `${prefix}${index}`).join(', ');
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS _capsule_meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -102,10 +103,10 @@ export function createStore(db: Database): void {
     }
     db.exec(TABLES);
     db.exec(EVENTS_VIEW);
-    db.run('INSERT INTO _capsule_meta(key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value', [
-      'version',
-      STORE_VERSION,
-    ]);
+    db.run(
+      'INSERT INTO _capsule_meta(key, value) VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value',
+      ['version', STORE_VERSION],
+    );
   });
 }
 

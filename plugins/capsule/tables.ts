@@ -52,8 +52,7 @@ export class WatchedTables {
     const known = this.#layouts.get(id);
     if (known !== undefined) return known;
     const row = this.#db.prepareRead('SELECT name, layout FROM _capsule_tables WHERE id = ?').get(id) as
-      | { name: string; layout: string }
-      | undefined;
+      { name: string; layout: string } | undefined;
     if (row === undefined) return undefined;
     const layout: TableLayout = { ...(JSON.parse(row.layout) as StoredLayout), id, table: row.name };
     this.#layouts.set(id, layout);
@@ -163,7 +162,10 @@ export class WatchedTables {
       .prepare("SELECT rowid, name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE")
       .all(layout.table) as { rowid: number; name: string; sql: string }[];
     const ours = all.filter((trigger) => parseTriggerName(trigger.name) !== undefined);
-    const newestOther = Math.max(0, ...all.filter((trigger) => !ours.includes(trigger)).map((trigger) => trigger.rowid));
+    const newestOther = Math.max(
+      0,
+      ...all.filter((trigger) => !ours.includes(trigger)).map((trigger) => trigger.rowid),
+    );
     const inPlace =
       ours.length === expected.length &&
       expected.every((trigger) => ours.some((one) => one.name === trigger.name && one.sql === trigger.sql)) &&
@@ -171,7 +173,11 @@ export class WatchedTables {
     if (inPlace) return { id: stored.id, created: [], dropped: [] };
     for (const trigger of ours) this.#db.exec(`DROP TRIGGER ${quoteName(trigger.name)}`);
     for (const trigger of expected) this.#db.exec(trigger.sql);
-    return { id: stored.id, created: expected.map((trigger) => trigger.name), dropped: ours.map((trigger) => trigger.name) };
+    return {
+      id: stored.id,
+      created: expected.map((trigger) => trigger.name),
+      dropped: ours.map((trigger) => trigger.name),
+    };
   }
 
   #layoutId(layout: TableLayout): number {
@@ -197,7 +203,8 @@ export class WatchedTables {
       .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE")
       .pluck()
       .all(table) as string[];
-    for (const name of names) if (parseTriggerName(name) !== undefined) this.#db.exec(`DROP TRIGGER ${quoteName(name)}`);
+    for (const name of names)
+      if (parseTriggerName(name) !== undefined) this.#db.exec(`DROP TRIGGER ${quoteName(name)}`);
   }
 
   #schemaMoved(): boolean {
@@ -213,7 +220,9 @@ export class WatchedTables {
   #noteSchema(): void {
     this.#schemaVersion = this.#readSchemaVersion();
     const others = this.#db
-      .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1")
+      .prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1",
+      )
       .get();
     this.foreignTriggers = others !== undefined;
   }

@@ -8,9 +8,9 @@
  * firing a delete trigger (see docs/decisions/001); 10 + k is the k-th continuation of a wide row, logged before its head.
  */
 import { quoteName } from '../../sdk/plugin.ts';
-import { identity } from './images.ts';
+import { identity, rowidIndex } from './images.ts';
 import { continuationsOf, LOG_WIDTH } from './layout.ts';
-import type { TableLayout, UniqueKey } from './layout.ts';
+import type { LoggedColumn, TableLayout, UniqueKey } from './layout.ts';
 
 export const OP = { insert: 1, update: 2, delete: 3, rowidCandidate: 8, candidate: 9, continuation: 10 } as const;
 
@@ -40,7 +40,12 @@ export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): re
   };
   const result = [
     make('insert', 'AFTER INSERT', '', logRow(layout, OP.insert, [], images(layout, 'NEW'))),
-    make('update', 'AFTER UPDATE', changed(layout), logRow(layout, OP.update, images(layout, 'OLD'), images(layout, 'NEW'))),
+    make(
+      'update',
+      'AFTER UPDATE',
+      changed(layout),
+      logRow(layout, OP.update, images(layout, 'OLD'), images(layout, 'NEW')),
+    ),
     make('delete', 'AFTER DELETE', '', logRow(layout, OP.delete, images(layout, 'OLD'), [])),
   ];
   const conflicts = conflictConditions(layout, keys);
@@ -52,7 +57,12 @@ export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): re
     .map((condition) => `EXISTS(SELECT 1 FROM ${table} WHERE (${condition}) AND ${others})`)
     .join(' OR ');
   result.push(
-    make('before_update', `BEFORE UPDATE OF ${uniqueColumns(layout, keys)}`, existOthers, logCandidates(layout, conflicts, others)),
+    make(
+      'before_update',
+      `BEFORE UPDATE OF ${uniqueColumns(layout, keys)}`,
+      existOthers,
+      logCandidates(layout, conflicts, others),
+    ),
   );
   return result;
 }
@@ -95,7 +105,9 @@ function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: s
     return `INSERT INTO _capsule_log(table_id, op${names}) ${select};`;
   }
   // One statement for all chunks of all rows, so that each row's continuations stand right before its head.
-  const numbers = chunks(layout).map((chunk) => `SELECT ${chunk} AS _capsule_chunk`).join(' UNION ALL ');
+  const numbers = chunks(layout)
+    .map((chunk) => `SELECT ${chunk} AS _capsule_chunk`)
+    .join(' UNION ALL ');
   const op = `CASE _capsule_chunk WHEN 0 THEN ${kind} ELSE ${OP.continuation} + _capsule_chunk END`;
   const pick = (all: readonly string[], slot: number): string => {
     const cases = chunks(layout).map((chunk) => `WHEN ${chunk} THEN ${all[chunk * LOG_WIDTH + slot] ?? 'NULL'}`);
@@ -104,7 +116,11 @@ function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: s
   const slots = Array.from({ length: LOG_WIDTH }, (_, slot) => slot);
   const names = [...slots.map((slot) => `o${slot}`), ...slots.map((slot) => `n${slot}`)].join(', ');
   const values = [...slots.map((slot) => pick(old, slot)), ...slots.map((slot) => pick(now, slot))].join(', ');
-  const order = rowidOf(layout) ?? identity(layout).map((index) => quoteName(layout.columns[index]?.name ?? '')).join(', ');
+  const order =
+    rowidOf(layout) ??
+    identity(layout)
+      .map((index) => quoteName(layout.columns[index]?.name ?? ''))
+      .join(', ');
   return (
     `INSERT INTO _capsule_log(table_id, op, ${names}) SELECT ${layout.id}, ${op}, ${values} ` +
     `FROM ${table}, (${numbers}) WHERE ${restricted} ORDER BY ${order}, _capsule_chunk DESC;`
@@ -124,28 +140,54 @@ function candidateKind(conflicts: Conflicts): string {
 
 function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Conflicts {
   const name = rowidOf(layout);
-  const rowid = name === undefined ? undefined : `${name} = NEW.${name}`;
+  // -1 stands for a rowid yet to be chosen; where an image holds the rowid, the reader tells the two apart.
+  const chosen = rowidIndex(layout) < 0 ? ` AND NEW.${name ?? ''} <> -1` : '';
+  const rowid = name === undefined ? undefined : `${name} = NEW.${name}${chosen}`;
   const others = keys.map((key) => {
     const parts = key.parts.map((part) =>
       part.isColumn
         ? `${part.sql} = ${newValue(layout, part.sql)} COLLATE ${quoteName(part.collation)}`
-        : `(${part.sql}) = ${onNew(layout, part.sql)} COLLATE ${quoteName(part.collation)}`,
+        : `(${part.sql}) = (${onNew(layout, part.sql)}) COLLATE ${quoteName(part.collation)}`,
     );
-    if (key.where !== undefined) parts.push(`(${key.where})`, onNew(layout, key.where));
+    if (key.where !== undefined) parts.push(`(${key.where})`, `(${onNew(layout, key.where)})`);
     return parts.join(' AND ');
   });
   return { all: rowid === undefined ? others : [rowid, ...others], ...(rowid === undefined ? {} : { rowid }), others };
 }
 
-/** What a column of the new row will hold, as far as it is known before the insert. */
+/** What a column of the new row will hold, as far as it is known before the insert. An expression: it has no affinity of its own. */
 function newValue(layout: TableLayout, quoted: string): string {
   const instead = layout.columns.find((column) => quoteName(column.name) === quoted)?.insteadOfNull;
   return instead === undefined ? `NEW.${quoted}` : `ifnull(NEW.${quoted}, (${instead}))`;
 }
 
-/** An expression over the table's columns, evaluated on the NEW row: an inner SELECT whose columns carry their names. */
+/**
+ * An expression over the table's columns, evaluated on the NEW row: an inner SELECT whose columns carry their names.
+ *
+ * NEW's columns have their collation but no affinity, which a CAST gives back. NEW's values have been converted already, so
+ * the cast changes none of them, but those that could not be: where one is there the expression sees them all as they are.
+ */
 function onNew(layout: TableLayout, expression: string): string {
-  const columns = layout.columns.map(({ name }) => `${newValue(layout, quoteName(name))} AS ${quoteName(name)}`).join(', ');
+  const named = layout.columns.filter(
+    ({ name, affinity }) => affinity !== '' && expression.toLowerCase().includes(name.toLowerCase()),
+  );
+  const plain = evaluated(layout, expression, (column) => `NEW.${quoteName(column.name)}`);
+  if (named.length === 0) return plain;
+  const converted = named.map(({ name, affinity }) => {
+    const types = affinity === 'TEXT' ? `'text', 'null'` : `'integer', 'real', 'null'`;
+    return `typeof(NEW.${quoteName(name)}) IN (${types})`;
+  });
+  const cast = evaluated(layout, expression, (column) => {
+    const value = `NEW.${quoteName(column.name)}`;
+    if (!named.includes(column)) return value;
+    const collation = column.collation === '' ? '' : ` COLLATE ${quoteName(column.collation)}`;
+    return `CAST(${value} AS ${column.affinity === 'TEXT' ? 'TEXT' : 'NUMERIC'})${collation}`;
+  });
+  return `CASE WHEN ${converted.join(' AND ')} THEN ${cast} ELSE ${plain} END`;
+}
+
+function evaluated(layout: TableLayout, expression: string, value: (column: LoggedColumn) => string): string {
+  const columns = layout.columns.map((column) => `${value(column)} AS ${quoteName(column.name)}`).join(', ');
   return `(SELECT (${expression}) FROM (SELECT ${columns}) AS ${quoteName(layout.table)})`;
 }
 
@@ -186,7 +228,9 @@ function changed(layout: TableLayout): string {
     // Without an affinity 1 and 1.0 are equal yet stored differently.
     return column.affinity === '' ? `(${byBytes} OR typeof(OLD.${name}) IS NOT typeof(NEW.${name}))` : byBytes;
   });
-  if (layout.logsRowid) differs.push(`OLD.${layout.rowidName} IS NOT NEW.${layout.rowidName}`);
+  // A rowid that no image holds matters all the same: the row that had it may have been replaced.
+  if (layout.rowidColumn < 0 && layout.rowidName !== undefined)
+    differs.push(`OLD.${layout.rowidName} IS NOT NEW.${layout.rowidName}`);
   return balanced(differs);
 }
 
@@ -214,4 +258,3 @@ function chunkValues(
   const values = [...slice(old), ...slice(now)];
   return { names: names.map((name) => `, ${name}`).join(''), values: values.map((value) => `, ${value}`).join('') };
 }
-

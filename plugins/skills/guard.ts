@@ -74,7 +74,7 @@ export class SkillGuard implements Guard {
   /** Statements found to be allowed; a schema change makes new Access objects. */
   #allowed = new WeakSet<Access>();
   #own: readonly string[] | undefined;
-  readonly #writable = new Set<object>();
+  #writable = new WeakSet<object>();
 
   constructor(id: string, db: Database, store: SkillStore, granted: GrantedPermissions) {
     this.#id = id;
@@ -136,7 +136,7 @@ export class SkillGuard implements Guard {
 
   forget(): void {
     this.#allowed = new WeakSet();
-    this.#writable.clear();
+    this.#writable = new WeakSet();
     this.#own = undefined;
   }
 

@@ -118,9 +118,18 @@ export class SkillStore {
     this.#db.flushDeferred();
   }
 
-  /** Folded names of the tables a skill created. */
+  /** The tables a skill created that still exist. */
   tablesOf(id: string): readonly string[] {
-    return this.#db.prepare('SELECT name FROM _skill_tables WHERE skill = ?').pluck().all(id) as string[];
+    const sql = `SELECT t.name FROM _skill_tables AS t WHERE t.skill = ?
+      AND EXISTS (SELECT 1 FROM sqlite_schema AS s WHERE s.type = 'table' AND s.name = t.name COLLATE NOCASE)`;
+    return this.#db.prepare(sql).pluck().all(id) as string[];
+  }
+
+  /** Forgets tables that are gone, so that one of the same name made later by others is not taken for the skill's. */
+  forgetDropped(): void {
+    const gone = "NOT EXISTS (SELECT 1 FROM sqlite_schema AS s WHERE s.type = 'table' AND s.name = _skill_tables.name COLLATE NOCASE)";
+    if (this.#db.prepare(`SELECT 1 FROM _skill_tables WHERE ${gone} LIMIT 1`).get() === undefined) return;
+    this.#db.deferWrite(() => this.#db.run(`DELETE FROM _skill_tables WHERE ${gone}`));
   }
 
   /** Inside the transaction that creates the table. */

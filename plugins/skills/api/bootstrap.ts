@@ -1,0 +1,33 @@
+/**
+ * The part of the API that is Lua: it runs before the skill's own script.
+ *
+ * Errors pass through `glyphcase.transaction` as they are, tables too, which a host function could not do; and one call
+ * from the host serves many events.
+ */
+export const BOOTSTRAP = `
+local begin, commit, rollback, bind = __glyphcase.begin, __glyphcase.commit, __glyphcase.rollback, __glyphcase.bind
+__glyphcase = nil
+local error, pcall, type = error, pcall, type
+
+local function finish(ok, ...)
+  if ok then
+    commit()
+    return ...
+  end
+  rollback()
+  error((...), 0)
+end
+
+function glyphcase.transaction(fn)
+  if type(fn) ~= "function" then error("glyphcase.transaction: a function is needed, not a " .. type(fn), 2) end
+  begin()
+  return finish(pcall(fn))
+end
+
+bind(function(events)
+  for index = 1, #events do
+    local event = events[index]
+    on_data_changed(event.table_name, event.operation, event.new_data or event.old_data, event)
+  end
+end)
+`;

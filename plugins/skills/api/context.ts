@@ -1,0 +1,39 @@
+/** What the parts of the Lua API are made from. A part is a function that returns host functions by their Lua names. */
+import type { HostFunction, LuaFunction } from '../../../sdk/lua-types.ts';
+import { GlyphError } from '../../../sdk/plugin.ts';
+import type { Transaction } from '../../../sdk/plugin.ts';
+import type { Guard } from '../guard.ts';
+import { notesOf } from '../notes.ts';
+import type { Notes } from '../notes.ts';
+import type { Runtime } from '../runtime.ts';
+import type { LogLevel } from '../types.ts';
+import type { Subscriptions } from '../subscriptions.ts';
+
+export interface ApiContext {
+  /** The skill's id, or `host`. */
+  readonly id: string;
+  readonly runtime: Runtime;
+  readonly guard: Guard;
+  /** How columns declared JSON reach Lua. */
+  readonly json: 'text' | 'table';
+  /** Host functions it may call. */
+  readonly functions: readonly string[];
+  /** What `glyphcase.watch` has subscribed to. */
+  readonly subscriptions: Subscriptions;
+  log(level: LogLevel, message: string): void;
+  /** Remembers the function that calls `on_data_changed` for each of many events. */
+  bindDispatcher(fn: LuaFunction): void;
+}
+
+export type ApiPart = (api: ApiContext) => Readonly<Record<string, HostFunction>>;
+
+/** The transaction that Lua code runs in. */
+export function transactionOf(api: ApiContext): Transaction {
+  const { current, sqlite } = api.runtime.ctx.db;
+  if (current === undefined || !sqlite.inTransaction) {
+    throw new GlyphError('GC_TRANSACTION', 'The transaction this code runs in has ended', { skill: api.id });
+  }
+  return current;
+}
+
+export const notesFor = (api: ApiContext): Notes => notesOf(transactionOf(api));

@@ -1,0 +1,37 @@
+/** `glyphcase.dispatch`, `watch`, `unwatch` and `unwatch_all`: what a skill tells others, and what it listens to while it runs. */
+import type { LuaValue } from '../../../sdk/lua-types.ts';
+import { GlyphError } from '../../../sdk/plugin.ts';
+import { functionArgument, paramsArgument, textArgument } from './arguments.ts';
+import { notesFor } from './context.ts';
+import type { ApiContext, ApiPart } from './context.ts';
+
+type Argument = LuaValue | undefined;
+
+export const eventsPart: ApiPart = (api) => ({
+  /** Sent when the transaction has committed, so that nobody hears of what did not happen. */
+  'glyphcase.dispatch': (name, payload) => {
+    const action = textArgument(name, 'glyphcase.dispatch', 'the action');
+    api.guard.dispatch(action);
+    const { actions, ctx } = api.runtime;
+    notesFor(api).add({
+      committed: () => ctx.db.outside(() => queueMicrotask(() => void actions.dispatch(action, payload ?? undefined))),
+    });
+  },
+  'glyphcase.watch': (...args) => watch(api, args),
+  'glyphcase.unwatch': (id) => api.subscriptions.remove(textArgument(id, 'glyphcase.unwatch', 'the id')),
+  'glyphcase.unwatch_all': () => api.subscriptions.removeAll(),
+});
+
+function watch(api: ApiContext, args: readonly Argument[]): string {
+  const call = 'glyphcase.watch';
+  const fn = functionArgument(args.at(-1), api.runtime.lua, call);
+  const table = textArgument(args[0], call, 'the table');
+  if (/^\s*(select|with|values)\b/i.test(table)) {
+    throw new GlyphError('GC_NOT_SUPPORTED', `${call}: queries cannot be watched from Lua; watch their tables`);
+  }
+  const rest = args.slice(1, -1);
+  const filter = rest.length === 0 || rest[0] === null ? undefined : textArgument(rest[0], call, 'the filter');
+  const params = paramsArgument(rest.slice(1), filter ?? '');
+  api.guard.read(table);
+  return api.subscriptions.add({ table, filter, params, fn, notes: notesFor(api) });
+}

@@ -1,0 +1,159 @@
+/**
+ * One Lua state with the API bound to it, and every way into it.
+ *
+ * Invariants: Lua runs only inside a transaction of source `lua` or of whoever's row a hook looks at, under one time limit;
+ * what comes out of it names the skill and the phase. A killed instance is dead for good: its owner makes a new one.
+ */
+import type { ChangeEvent } from '../../sdk/capsule-types.ts';
+import type { LuaFunction, LuaState, LuaValue } from '../../sdk/lua-types.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { BOOTSTRAP } from './api/bootstrap.ts';
+import type { ApiContext } from './api/context.ts';
+import { createApi } from './api/index.ts';
+import type { Guard } from './guard.ts';
+import type { Runtime } from './runtime.ts';
+import { Subscriptions } from './subscriptions.ts';
+import type { LogLevel } from './types.ts';
+import { eventToLua } from './values.ts';
+
+/** Events passed to Lua in one call: enough to make the border cheap, few enough to stay small in its memory. */
+const CHUNK = 128;
+/** Log lines within one entry; the rest is counted. */
+const MAX_LINES = 1000;
+
+export interface InstanceOptions {
+  readonly id: string;
+  readonly runtime: Runtime;
+  readonly guard: Guard;
+  readonly json: 'text' | 'table';
+  readonly functions: readonly string[];
+  readonly modules?: ReadonlyMap<string, string>;
+  readonly values?: Readonly<Record<string, unknown>>;
+  readonly timeMs?: number;
+  readonly memoryBytes?: number;
+}
+
+export class Instance {
+  readonly #options: InstanceOptions;
+  readonly #state: LuaState;
+  readonly #subscriptions: Subscriptions;
+  #dispatcher: LuaFunction | undefined;
+  #entered = false;
+  #lines = 0;
+
+  /** @throws GC_LUA_MEMORY */
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+    const { id, runtime, guard, json, functions, modules, values, timeMs, memoryBytes } = options;
+    this.#subscriptions = new Subscriptions({
+      id,
+      runtime,
+      call: (fn, events) => {
+        this.enter('glyphcase.watch', (state) => state.callRef(fn, events.map((event) => eventToLua(event, json))));
+      },
+      failed: (error, table) => this.#log('error', `The watch on ${table} failed: ${messageOf(error)}`),
+    });
+    const api: ApiContext = {
+      id,
+      runtime,
+      guard,
+      json,
+      functions,
+      subscriptions: this.#subscriptions,
+      log: (level, message) => this.#log(level, message),
+      bindDispatcher: (fn) => (this.#dispatcher = fn),
+    };
+    this.#state = runtime.lua.createState({
+      name: id,
+      functions: createApi(api),
+      values: { ...values, 'glyphcase.skill': id },
+      onPrint: (text) => this.#log('info', text),
+      now: () => runtime.ctx.clock.now(),
+      ...(modules === undefined ? {} : { modules }),
+      ...(timeMs === undefined ? {} : { timeMs }),
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    });
+    this.#state.load(BOOTSTRAP, 'glyphcase');
+  }
+
+  get dead(): boolean {
+    return this.#state.dead !== undefined;
+  }
+
+  get memoryBytes(): number {
+    return this.#state.memoryBytes;
+  }
+
+  /** Whether Lua code of this instance is running further up the stack. */
+  get entered(): boolean {
+    return this.#entered;
+  }
+
+  has(name: string): boolean {
+    return this.#state.has(name);
+  }
+
+  load(source: string, chunkName: string): void {
+    this.enter('load', (state) => state.load(source, chunkName));
+  }
+
+  run(source: string, chunkName: string): LuaValue {
+    return this.enter('run', (state) => state.run(source, chunkName));
+  }
+
+  /** Calls a global function; all its results. @throws GC_NO_SUCH_FUNCTION, GC_LUA, GC_LUA_TIME, GC_LUA_MEMORY … */
+  call(name: string, ...args: readonly unknown[]): readonly LuaValue[] {
+    return this.enter(name, (state) => state.callAll(name, ...args));
+  }
+
+  /** Calls a global function if there is one. */
+  callIfThere(name: string, ...args: readonly unknown[]): void {
+    if (this.has(name)) this.call(name, ...args);
+  }
+
+  /** Calls `on_data_changed` for each event, under one time limit. */
+  deliver(events: readonly ChangeEvent[]): void {
+    const { json } = this.#options;
+    this.enter('on_data_changed', (state) => {
+      for (let at = 0; at < events.length; at += CHUNK) {
+        const part = events.slice(at, at + CHUNK).map((event) => eventToLua(event, json));
+        state.callRef(this.#dispatcher as LuaFunction, part);
+      }
+    });
+  }
+
+  /** Runs `fn` under one time limit; what it throws names skill and phase. */
+  enter<T>(phase: string, fn: (state: LuaState) => T): T {
+    const outermost = !this.#entered;
+    if (outermost) this.#lines = 0;
+    this.#entered = true;
+    try {
+      return outermost ? this.#state.guard(() => fn(this.#state)) : fn(this.#state);
+    } catch (error) {
+      throw this.#named(error, phase);
+    } finally {
+      if (outermost) this.#entered = false;
+    }
+  }
+
+  /** Ends what it listens to and frees its memory. Idempotent. */
+  close(): void {
+    this.#subscriptions.removeAll();
+    this.#state.close();
+  }
+
+  #named(error: unknown, phase: string): unknown {
+    if (!(error instanceof GlyphError) || error.skill !== undefined && error.phase !== undefined) return error;
+    const { id } = this.#options;
+    const who = id === 'host' ? '' : `skill ${id}, ${phase}: `;
+    return new GlyphError(error.code, `${who}${error.message}`, { hint: error.hint, skill: id, phase, cause: error.cause ?? error });
+  }
+
+  #log(level: LogLevel, message: string): void {
+    this.#lines += 1;
+    if (this.#lines < MAX_LINES) this.#options.runtime.logs.add(this.#options.id, level, message);
+    else if (this.#lines === MAX_LINES) {
+      this.#options.runtime.logs.add(this.#options.id, 'warn', `(more than ${MAX_LINES} log lines at once; the rest is left out)`);
+    }
+  }
+}

@@ -1,0 +1,22 @@
+/** What several commands' options have in common: how they are read, and how their help ends. */
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number from 0 on. */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('It must be a whole number, 0 or more.');
+}
+
+/** Gathers the values of an option that may be repeated. */
+export function repeated(value: string, before: readonly string[] | undefined): readonly string[] {
+  if (value === '') throw new InvalidArgumentError('It must not be empty.');
+  return [...(before ?? []), value];
+}
+
+/** Examples below a command's help: what is typed, and what it does. */
+export function examples(...lines: readonly (readonly [command: string, meaning: string])[]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  const rows = lines.map(([command, meaning]) => `  ${command.padEnd(width)}   # ${meaning}`);
+  return ['', 'Examples:', ...rows].join('\n');
+}

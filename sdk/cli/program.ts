@@ -1,0 +1,59 @@
+/**
+ * The command line's grammar: which commands there are, and how help and usage errors look.
+ *
+ * Invariant: building it loads neither a database nor Lua; a command loads what it needs when it runs.
+ */
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../version.ts';
+import { addLog } from './commands/log.ts';
+import { addWatch } from './commands/watch.ts';
+import { EXIT, explain, report } from './errors.ts';
+import { examples } from './options.ts';
+import { paint } from './output.ts';
+
+/** All commands. Throws CommanderError instead of ending the process. */
+export function createProgram(): Command {
+  const program = new Command('glyphcase')
+    .description('Makes a SQLite file active: whatever writes to it wakes handlers, watchers and Lua skills.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .exitOverride()
+    .configureHelp({
+      styleTitle: (title) => paint('bold', title),
+      styleCommandText: (text) => paint('cyan', text),
+      styleSubcommandText: (text) => paint('cyan', text),
+      styleOptionText: (text) => paint('cyan', text),
+      styleArgumentText: (text) => paint('cyan', text),
+    })
+    .addHelpText('after', examples(['glyphcase start', 'run the skills in ./skills on ./glyphcase.db'], ['glyphcase help watch', 'how to use one command']));
+  addWatch(program);
+  addLog(program);
+  explainUsage(program, 'glyphcase');
+  return program;
+}
+
+/** Gives each command its own way to the help that belongs to it. */
+function explainUsage(command: Command, name: string): void {
+  command.configureOutput({ outputError: (text) => usageError(text, name) });
+  for (const child of command.commands) explainUsage(child, `${name} ${child.name()}`);
+}
+
+/** Runs a command line. @returns the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  const program = createProgram();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return report(error);
+  }
+}
+
+/** `error: unknown option '--jsn'\n(Did you mean --json?)` in the shape of all our errors. */
+function usageError(text: string, command: string): void {
+  const [first = '', ...rest] = text.trim().split('\n');
+  const meant = rest.join(' ').replace(/^\((.*)\)$/, '$1 ');
+  explain(first.replace(/^error: /, ''), `${meant}See ${command} --help`);
+}
