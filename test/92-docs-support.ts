@@ -4,7 +4,7 @@
  * A marker is an HTML comment on the line above a fence. `<!-- prints -->` belongs to the example before it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 export const root = join(import.meta.dirname, '..');
@@ -85,12 +85,14 @@ export function examplesOf(document: string, text?: string): readonly Example[] 
   for (const block of blocksOf(document, text)) {
     const [kind = '', name = '', file = ''] = (block.marker ?? '').split(/:?\s+/);
     if (kind === 'example') add(name, block, {});
-    else if (kind === 'skill' && file === 'driver') add(`skill-${name}`, block, inSkillFolder(name, skills.get(name) ?? {}));
+    else if (kind === 'skill' && file === 'driver')
+      add(`skill-${name}`, block, inSkillFolder(name, skills.get(name) ?? {}));
     else if (kind === 'skill') skills.set(name, { ...skills.get(name), [file]: block.text });
     else if (kind === 'prints') {
       const before = last?.marker ?? '';
       const example = examples.at(-1);
-      if (example === undefined || !/^example|driver$/.test(before)) throw new Error(`${block.place}: nothing runs before this output`);
+      if (example === undefined || !/^example|driver$/.test(before))
+        throw new Error(`${block.place}: nothing runs before this output`);
       examples[examples.length - 1] = { ...example, prints: block.text };
     }
     last = block;
@@ -107,9 +109,14 @@ const MARKERS = /^(example: [\w-]+|fragment|lua|skill: [a-z0-9-]+ \S+|prints|tou
 export function uncheckedBlocks(document: string, text?: string): readonly string[] {
   return blocksOf(document, text)
     .filter(({ language, marker }) =>
-      marker === undefined ? ['ts', 'tsx', 'typescript', 'js', 'javascript', 'lua', 'json'].includes(language) : !MARKERS.test(marker),
+      marker === undefined
+        ? ['ts', 'tsx', 'typescript', 'js', 'javascript', 'lua', 'json'].includes(language)
+        : !MARKERS.test(marker),
     )
-    .map(({ place, language, marker }) => `${place}: ${marker === undefined ? `a ${language} block without a marker` : `unknown marker "${marker}"`}`);
+    .map(
+      ({ place, language, marker }) =>
+        `${place}: ${marker === undefined ? `a ${language} block without a marker` : `unknown marker "${marker}"`}`,
+    );
 }
 
 /** `import … from 'glyphcase'` as it resolves in the repository: Node strips no types below node_modules. */
@@ -127,11 +134,18 @@ export function brokenLinks(document: string, text = readFileSync(join(root, doc
     .filter((target) => {
       const [path = '', anchor] = target.split('#');
       const file = path === '' ? document : join(dirname(document), path);
-      if (!existsSync(join(root, file))) return true;
-      return anchor !== undefined && !anchorsOf(file === document ? text : readFileSync(join(root, file), 'utf8')).includes(anchor);
+      if (!isThere(join(root, file))) return true;
+      return (
+        anchor !== undefined &&
+        !anchorsOf(file === document ? text : readFileSync(join(root, file), 'utf8')).includes(anchor)
+      );
     })
     .map((target) => `${document}: ${target}`);
 }
+
+/** An empty folder is not in the repository. */
+const isThere = (path: string): boolean =>
+  existsSync(path) && (!statSync(path).isDirectory() || readdirSync(path).length > 0);
 
 /** Headings as GitHub links to them. */
 const anchorsOf = (text: string): readonly string[] =>
@@ -152,12 +166,26 @@ export function tableRows(document: string, heading: string): readonly (readonly
   return body
     .split('\n')
     .filter((line) => line.startsWith('| `'))
-    .map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim()));
+    .map((line) =>
+      line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 /** Runs a TypeScript program on the Node that runs the tests; kills it after `ms`. */
-export async function runProgram(file: string, cwd: string, ms = 15_000): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [file], { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: ms, killSignal: 'SIGKILL' });
+export async function runProgram(
+  file: string,
+  cwd: string,
+  ms = 15_000,
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [file], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: ms,
+    killSignal: 'SIGKILL',
+  });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));

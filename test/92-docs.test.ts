@@ -7,7 +7,17 @@ import { GlyphCase } from '../sdk/index.ts';
 import { readConfig } from '../sdk/config.ts';
 import { pluginsOf, skillsOf } from '../sdk/managers.ts';
 import { afterTest, tempDir } from './support.ts';
-import { blocksOf, brokenLinks, documents, examplesOf, resolved, root, runProgram, tableRows, uncheckedBlocks } from './92-docs-support.ts';
+import {
+  blocksOf,
+  brokenLinks,
+  documents,
+  examplesOf,
+  resolved,
+  root,
+  runProgram,
+  tableRows,
+  uncheckedBlocks,
+} from './92-docs-support.ts';
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const examples = documents.flatMap((document) => examplesOf(document));
@@ -15,7 +25,11 @@ const examples = documents.flatMap((document) => examplesOf(document));
 /** Writes an example with its files into a new folder; returns the program's path. */
 function lay(example: (typeof examples)[number]): string {
   const folder = realpathSync(tempDir());
-  const files = { ...example.files, 'package.json': '{ "type": "module" }', [`${example.name}.ts`]: resolved(example.source) };
+  const files = {
+    ...example.files,
+    'package.json': '{ "type": "module" }',
+    [`${example.name}.ts`]: resolved(example.source),
+  };
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), `${text}\n`);
@@ -25,7 +39,9 @@ function lay(example: (typeof examples)[number]): string {
 
 /** What TypeScript says of these programs with the repository's own options. */
 function typeErrors(files: readonly string[]): readonly string[] {
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile) as { config: object };
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
+    config: object;
+  };
   const { options } = ts.parseJsonConfigFileContent({ ...config, files, include: [] }, ts.sys, root);
   const program = ts.createProgram([...files], {
     ...options,
@@ -46,27 +62,39 @@ describe('the reader of documents', () => {
   const fence = '```';
 
   test('finds blocks that nothing checks, and markers that nobody knows', () => {
-    expect(uncheckedBlocks('x.md', `${fence}ts\n1\n${fence}\n\n${fence}sh\nls\n${fence}\n`)).toEqual(['x.md:1: a ts block without a marker']);
-    expect(uncheckedBlocks('x.md', `<!-- exmaple: a -->\n${fence}ts\n1\n${fence}`)).toEqual(['x.md:2: unknown marker "exmaple: a"']);
+    expect(uncheckedBlocks('x.md', `${fence}ts\n1\n${fence}\n\n${fence}sh\nls\n${fence}\n`)).toEqual([
+      'x.md:1: a ts block without a marker',
+    ]);
+    expect(uncheckedBlocks('x.md', `<!-- exmaple: a -->\n${fence}ts\n1\n${fence}`)).toEqual([
+      'x.md:2: unknown marker "exmaple: a"',
+    ]);
     expect(uncheckedBlocks('x.md', `<!-- example: a -->\nText between.\n\n${fence}lua\n1\n${fence}`)).toHaveLength(1);
     expect(uncheckedBlocks('x.md', `<!-- example: a -->\n\n${fence}ts\n1\n${fence}`)).toEqual([]);
   });
 
   test('refuses what cannot be meant', () => {
     expect(() => blocksOf('x.md', `${fence}ts\n1`)).toThrow('x.md:1: the fenced block is never closed');
-    expect(() => examplesOf('x.md', `<!-- prints -->\n${fence}\n1\n${fence}`)).toThrow('x.md:2: nothing runs before this output');
+    expect(() => examplesOf('x.md', `<!-- prints -->\n${fence}\n1\n${fence}`)).toThrow(
+      'x.md:2: nothing runs before this output',
+    );
     const twice = `<!-- example: a -->\n${fence}ts\n1\n${fence}\n`;
     expect(() => examplesOf('x.md', twice + twice)).toThrow('x.md:6: the name a is used twice');
   });
 
   test('finds links to files and headings that are not there', () => {
-    const text = '# One thing\n[a](docs/nowhere.md) [b](#two) [c](#one-thing) [d](LICENSE) [e](https://x.y) `[f](no.md)`';
+    const text =
+      '# One thing\n[a](docs/nowhere.md) [b](#two) [c](#one-thing) [d](LICENSE) [e](https://x.y) `[f](no.md)`';
     expect(brokenLinks('README.md', text)).toEqual(['README.md: docs/nowhere.md', 'README.md: #two']);
   });
 
   test('notices an example that does not compile', () => {
     const file = join(tempDir(), 'wrong.ts');
-    writeFileSync(file, resolved("import { GlyphCase } from 'glyphcase';\nexport const n: string = new GlyphCase(':memory:').filename.length;\n"));
+    writeFileSync(
+      file,
+      resolved(
+        "import { GlyphCase } from 'glyphcase';\nexport const n: string = new GlyphCase(':memory:').filename.length;\n",
+      ),
+    );
     expect(typeErrors([file])).toEqual(["wrong.ts:2: Type 'number' is not assignable to type 'string'."]);
   });
 });
@@ -109,8 +137,12 @@ describe('the Lua examples', () => {
   test.each(blocks)('$place print what the comments say', async ({ text }) => {
     const db = new GlyphCase(':memory:');
     afterTest(() => db.close());
-    await db.executeLuaScript(`glyphcase.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, status TEXT, picture BLOB, extra JSON)")`);
-    await db.executeLuaScript(`glyphcase.insertMultiple("users", {{ name = "Alice", status = "active" }, { name = "Bob", status = "gone" }})`);
+    await db.executeLuaScript(
+      `glyphcase.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, status TEXT, picture BLOB, extra JSON)")`,
+    );
+    await db.executeLuaScript(
+      `glyphcase.insertMultiple("users", {{ name = "Alice", status = "active" }, { name = "Bob", status = "gone" }})`,
+    );
     const expected = [...text.matchAll(/--> (.*)$/gm)].map((match) => match[1]);
     expect(expected.length).toBeGreaterThan(0);
     const printed = await db.executeLuaScript(`
@@ -132,7 +164,9 @@ describe('the lists', () => {
   test('of the host API name every member of GlyphCase', () => {
     const inherited = ['constructor'];
     const members = Object.getOwnPropertyNames(GlyphCase.prototype).filter((name) => !inherited.includes(name));
-    expect([...members, 'ready', 'plugins', 'skills'].filter((name) => !new RegExp(`\`(db\\.)?${name}[(\`]`).test(api))).toEqual([]);
+    expect(
+      [...members, 'ready', 'plugins', 'skills'].filter((name) => !new RegExp(`\`(db\\.)?${name}[(\`]`).test(api)),
+    ).toEqual([]);
     const nobody = (() => undefined) as never;
     const managed = [...Object.keys(pluginsOf(nobody)), ...Object.keys(skillsOf(nobody))];
     expect(managed.filter((name) => !api.includes(`\`${name}(`))).toEqual([]);
@@ -140,13 +174,19 @@ describe('the lists', () => {
 
   test('of options have the defaults of the code', () => {
     const rows = tableRows('docs/api.md', '## Options');
-    const defaults = readConfig(':memory:', { skills: { dir: 'skills' } }) as unknown as Record<string, Record<string, unknown>>;
+    const defaults = readConfig(':memory:', { skills: { dir: 'skills' } }) as unknown as Record<
+      string,
+      Record<string, unknown>
+    >;
     const written = rows.filter(([, value]) => value?.startsWith('`') === true);
     expect(written.length).toBeGreaterThan(5);
     for (const [name = '', value = ''] of written) {
       const [group = '', key] = name.replaceAll('`', '').split('.');
       if (group === 'lua') continue; // the plugin's own, below
-      expect([name, `\`${String(key === undefined ? defaults[group] : defaults[group]?.[key])}\``]).toEqual([name, value]);
+      expect([name, `\`${String(key === undefined ? defaults[group] : defaults[group]?.[key])}\``]).toEqual([
+        name,
+        value,
+      ]);
     }
   });
 
@@ -167,5 +207,65 @@ describe('the lists', () => {
     ];
     expect(expected.length).toBeGreaterThan(15);
     expect([...named].sort()).toEqual(expected.sort());
+  });
+});
+
+describe('the manual of skills', () => {
+  test('names every key of the manifest, and no other', () => {
+    interface Schema {
+      readonly properties?: Readonly<Record<string, Schema>>;
+      readonly default?: unknown;
+    }
+    const schema = JSON.parse(read('skills.manifest.schema.json')) as Schema & { readonly required: readonly string[] };
+    const keys = new Map<string, Schema>();
+    const collect = ({ properties = {} }: Schema, under: string): void => {
+      for (const [key, value] of Object.entries(properties)) {
+        keys.set(under + key, value);
+        collect(value, `${under}${key}.`);
+      }
+    };
+    collect(schema, '');
+    const rows = tableRows('docs/skills.md', '## The manifest');
+    const written = rows.flatMap(([names = '', value = '']) =>
+      names.split(', ').map((name): [string, string] => [name.replaceAll('`', ''), value]),
+    );
+    expect(written.map(([name]) => name).sort()).toEqual([...keys.keys()].sort());
+    for (const [name, value] of written) {
+      const fallback = keys.get(name)?.default;
+      expect(value === 'needed', `${name} is needed`).toBe(schema.required.includes(name));
+      if (fallback !== undefined)
+        expect([name, value]).toEqual([
+          name,
+          `\`${typeof fallback === 'string' ? fallback : JSON.stringify(fallback)}\``,
+        ]);
+    }
+  });
+
+  test('names every function that Lua can call, and no other', async () => {
+    const db = new GlyphCase(':memory:');
+    afterTest(() => db.close());
+    const groups = ['glyphcase', 'json', 'log', 'os', 'scheduler', 'crypto', 'cache', 'http'];
+    const offered = await db.executeLuaScript<string[]>(`
+      local names = json.array()
+      for _, group in ipairs({ ${groups.map((name) => `"${name}"`).join(', ')} }) do
+        for name, value in pairs(_G[group] or {}) do
+          if type(value) == "function" then names[#names + 1] = group .. "." .. name end
+        end
+      end
+      return names`);
+    const manual = read('docs/skills.md').split('## What Lua can call')[1]?.split('\n## ')[0] ?? '';
+    const isNamed = (name: string): boolean => {
+      const [group = '', short = ''] = name.split('.');
+      return (
+        manual.includes(name) ||
+        manual.split('\n').some((line) => line.startsWith(`| \`${group}\``) && new RegExp(`\`${short}[(\`]`).test(line))
+      );
+    };
+    expect(offered.length).toBeGreaterThan(20);
+    expect(offered.filter((name) => !isNamed(name))).toEqual([]);
+    const named = [...manual.matchAll(/\b(glyphcase|scheduler|crypto|cache|http)\.(\w+)\(/g)].map(
+      ([, group, name]) => `${group}.${name}`,
+    );
+    expect(named.filter((name) => !offered.includes(name))).toEqual([]);
   });
 });

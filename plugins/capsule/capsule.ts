@@ -73,6 +73,7 @@ export class Capsule implements CapsuleService {
       db,
       layout: (id) => this.#tables.layout(id),
       foreignTriggers: () => this.#tables.foreignTriggers,
+      spans: (from, to) => this.#ledger.spans(from, to),
       confirm: (logSeqs) => {
         const list = JSON.stringify(logSeqs);
         db.deferWrite(() => {
@@ -280,6 +281,7 @@ export class Capsule implements CapsuleService {
       await new Promise<void>((resolve) => this.#reactionWaiters.push(resolve));
     }
     this.#ctx.db.deferWrite(() => this.#store());
+    this.#ctx.db.flushDeferred();
   }
 
   /** The lease moved here: reactions may run. */

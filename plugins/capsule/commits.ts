@@ -12,7 +12,9 @@ import type { Clock, Database, Disposer, Timer } from '../../sdk/plugin.ts';
 
 /** The net under every hint, in ms. */
 const POLL_MS = 50;
-/** After a hint the commit may not be visible yet; look again after so many ms. */
+/** After a hint the commit may not be visible yet: look at every turn of the event loop for so long, in ms … */
+const LOOK_AT_EVERY_TURN_MS = 1;
+/** … and then after so many ms. */
 const LOOK_AGAIN_MS = [1, 4, 15];
 
 export interface CommitWatchOptions {
@@ -30,6 +32,8 @@ export class CommitWatch {
   #poll: Timer | undefined;
   #again: NodeJS.Timeout | undefined;
   #holds = 0;
+  #turning = false;
+  #turnsUntil = 0;
 
   constructor(options: CommitWatchOptions) {
     this.#options = options;
@@ -99,8 +103,20 @@ export class CommitWatch {
   }
 
   #hint(): void {
+    // What it sees may be an earlier commit than the one hinted at, so it goes on looking in any case.
     this.look();
+    this.#turnsUntil = performance.now() + LOOK_AT_EVERY_TURN_MS;
+    if (!this.#turning) this.#lookAtEveryTurn();
     if (this.#again === undefined) this.#lookAgain(0);
+  }
+
+  #lookAtEveryTurn(): void {
+    this.#turning = true;
+    setImmediate(() => {
+      this.#turning = false;
+      this.look();
+      if (performance.now() < this.#turnsUntil) this.#lookAtEveryTurn();
+    });
   }
 
   #lookAgain(step: number): void {

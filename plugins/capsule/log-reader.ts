@@ -23,6 +23,8 @@ export interface LogSource {
   layout(id: number): TableLayout | undefined;
   /** True when other programs' triggers exist. */
   foreignTriggers(): boolean;
+  /** The transactions that `(from, to]` is made of; without it the range is taken for one. */
+  spans?(from: number, to: number): readonly { readonly last: number }[];
   /** These candidates were real: the log may say so from now on. */
   confirm(logSeqs: readonly number[]): void;
 }
@@ -71,7 +73,20 @@ export class LogReader {
       if (!isRenumbering(change)) changes.push(change);
     }
     if (confirmed.length > 0) this.#source.confirm(confirmed);
-    return this.#source.foreignTriggers() ? orderByImages(changes) : changes;
+    return this.#source.foreignTriggers() ? this.#inOrder(changes, from, to) : changes;
+  }
+
+  /** Transactions come one after the other; only inside one can a trigger's write stand before its cause. */
+  #inOrder(changes: readonly LoggedChange[], from: number, to: number): LoggedChange[] {
+    const ordered: LoggedChange[] = [];
+    let start = 0;
+    for (const span of this.#source.spans?.(from, to) ?? [{ last: to }]) {
+      let end = start;
+      while (end < changes.length && (changes[end] as LoggedChange).seq <= span.last) end += 1;
+      for (const change of orderByImages(changes.slice(start, end))) ordered.push(change);
+      start = end;
+    }
+    return ordered;
   }
 
   #rows(from: number, to: number): RawRow[] {
@@ -147,10 +162,15 @@ interface Candidate extends Omit<LoggedChange, 'op' | 'hidden'> {
   readonly now: readonly SqlValue[];
 }
 
-/** Candidates of one row operation share the NEW image; a different one means that the earlier operation came to nothing. */
+/**
+ * Candidates of one row operation share the NEW image, and no row is a candidate twice; a different image, or the same row once
+ * more, means that the earlier operation came to nothing (OR IGNORE, UPSERT).
+ */
 function addCandidate(candidates: Candidate[], candidate: Candidate): Candidate[] {
   const kept = candidates.filter(
-    (other) => other.layout.id !== candidate.layout.id || sameImage(other.now, candidate.now),
+    (other) =>
+      other.layout.id !== candidate.layout.id ||
+      (sameImage(other.now, candidate.now) && !sameImage(other.old, candidate.old)),
   );
   return [...kept, candidate];
 }

@@ -207,12 +207,13 @@ function sameRow(layout: TableLayout): string {
     .join(' AND ');
 }
 
-/** Columns whose UPDATE can collide. An expression or partial index may read any column, so then all are listed. */
+/** Columns whose UPDATE can collide. A partial index, an expression or a generated column may read any column, so then all are listed. */
 function uniqueColumns(layout: TableLayout, keys: readonly UniqueKey[]): string {
   const names = new Set<string>();
   for (const index of layout.key) names.add(quoteName(layout.columns[index]?.name ?? ''));
   for (const key of keys) for (const part of key.parts) if (part.isColumn) names.add(part.sql);
-  if (keys.some((key) => key.where !== undefined || key.parts.some((part) => !part.isColumn))) {
+  const generated = new Set(layout.columns.filter((column) => column.generated === true).map((column) => quoteName(column.name)));
+  if (keys.some((key) => key.where !== undefined || key.parts.some((part) => !part.isColumn || generated.has(part.sql)))) {
     for (const column of layout.columns) names.add(quoteName(column.name));
   }
   // SQLite does not check these names, and an UPDATE may name the rowid by any of them.

@@ -48,6 +48,10 @@ function directWrites(access: Access): string[] {
 function refuseAlways(access: Access, sql: string, who: string): void {
   const refused = REFUSED[access.kind];
   if (refused !== undefined) throw new GlyphError('GC_PERMISSION', `${who} may not ${refused}: ${shorten(sql)}`, { hint: NEVER });
+  const { name = '', newName = '' } = access.schemaChange ?? {};
+  if (isInternal(name) || isInternal(newName)) {
+    throw new GlyphError('GC_PERMISSION', `${who} may not make or change "${name}", which is an internal name`, { hint: NEVER });
+  }
   const { reads, writes } = access.temp;
   if (reads.size > 0 || writes.size > 0) {
     throw new GlyphError('GC_PERMISSION', `${who} may not use temporary tables: ${shorten(sql)}`, { hint: NEVER });

@@ -8,7 +8,7 @@ import type { LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Disposer, RowTarget } from '../../sdk/plugin.ts';
 import { describe, isObject } from './api/arguments.ts';
-import { notesOf } from './notes.ts';
+import { withNotes } from './notes.ts';
 import { coversTable } from './permissions.ts';
 import type { Running } from './running.ts';
 import { dataToLua, mergeAnswer, toLua } from './values.ts';
@@ -73,22 +73,24 @@ class HookCaller {
 
   #call(hook: HookName, target: RowTarget, args: readonly unknown[]): readonly LuaValue[] | undefined {
     if (this.#inside || !coversTable(this.#tables, target.table)) return undefined;
-    const { db } = this.#running.runtime.ctx;
-    const transaction = db.current;
-    const mark = transaction === undefined ? 0 : notesOf(transaction).mark();
     this.#inside = true;
     try {
-      const results = db.savepoint(() => this.#running.instance().call(hook, target.table, ...args));
+      const { db } = this.#running.runtime.ctx;
+      const results = db.savepoint(() => withNotes(db, () => this.#answer(hook, target, args)));
       this.#running.hookSucceeded();
-      const [first, why] = results;
-      if (first === false) throw this.#refusal(hook, target, typeof why === 'string' ? why : `${hook} returned false`);
       return results;
     } catch (error) {
-      if (transaction !== undefined) notesOf(transaction).rollBackTo(mark);
       throw this.#failed(hook, target, error);
     } finally {
       this.#inside = false;
     }
+  }
+
+  #answer(hook: HookName, target: RowTarget, args: readonly unknown[]): readonly LuaValue[] {
+    const results = this.#running.instance().call(hook, target.table, ...args);
+    const [first, why] = results;
+    if (first === false) throw this.#refusal(hook, target, typeof why === 'string' ? why : `${hook} returned false`);
+    return results;
   }
 
   /** `error("…")` is how a script refuses; a limit that struck or a permission that is missing stays what it is. */

@@ -20,6 +20,8 @@ import { eventToLua } from './values.ts';
 const CHUNK = 128;
 /** Log lines within one entry; the rest is counted. */
 const MAX_LINES = 1000;
+/** The id of the host's own state, which no skill can have: ids of skills hold no underscore. */
+export const HOST = 'host_state';
 
 export interface InstanceOptions {
   readonly id: string;
@@ -37,7 +39,8 @@ export class Instance {
   readonly #options: InstanceOptions;
   readonly #state: LuaState;
   readonly #subscriptions: Subscriptions;
-  #dispatcher: LuaFunction | undefined;
+  #deliver: LuaFunction | undefined;
+  #define: LuaFunction | undefined;
   #entered = false;
   #lines = 0;
 
@@ -61,12 +64,16 @@ export class Instance {
       functions,
       subscriptions: this.#subscriptions,
       log: (level, message) => this.#log(level, message),
-      bindDispatcher: (fn) => (this.#dispatcher = fn),
+      mayCall: (name) => id === HOST || functions.includes(name),
+      bind: (deliver, define) => {
+        this.#deliver = deliver;
+        this.#define = define;
+      },
     };
     this.#state = runtime.lua.createState({
       name: id,
       functions: createApi(api),
-      values: { ...values, 'glyphcase.skill': id },
+      values: { ...values, ...(id === HOST ? {} : { 'glyphcase.skill': id }) },
       onPrint: (text) => this.#log('info', text),
       now: () => runtime.ctx.clock.now(),
       ...(modules === undefined ? {} : { modules }),
@@ -117,9 +124,14 @@ export class Instance {
     this.enter('on_data_changed', (state) => {
       for (let at = 0; at < events.length; at += CHUNK) {
         const part = events.slice(at, at + CHUNK).map((event) => eventToLua(event, json));
-        state.callRef(this.#dispatcher as LuaFunction, part);
+        state.callRef(this.#deliver as LuaFunction, part);
       }
     });
+  }
+
+  /** Makes a function of the host a global, after the script has begun. */
+  define(name: string): void {
+    this.enter('define', (state) => state.callRef(this.#define as LuaFunction, name));
   }
 
   /** Runs `fn` under one time limit; what it throws names skill and phase. */
@@ -143,10 +155,9 @@ export class Instance {
   }
 
   #named(error: unknown, phase: string): unknown {
-    if (!(error instanceof GlyphError) || error.skill !== undefined && error.phase !== undefined) return error;
     const { id } = this.#options;
-    const who = id === 'host' ? '' : `skill ${id}, ${phase}: `;
-    return new GlyphError(error.code, `${who}${error.message}`, { hint: error.hint, skill: id, phase, cause: error.cause ?? error });
+    if (!(error instanceof GlyphError) || id === HOST || (error.skill !== undefined && error.phase !== undefined)) return error;
+    return new GlyphError(error.code, `skill ${id}, ${phase}: ${error.message}`, { hint: error.hint, skill: id, phase, cause: error.cause ?? error });
   }
 
   #log(level: LogLevel, message: string): void {

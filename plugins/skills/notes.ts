@@ -3,7 +3,7 @@
  *
  * Invariant: what was asked for inside a part that is rolled back is dropped with it.
  */
-import type { Transaction } from '../../sdk/plugin.ts';
+import type { Database, Transaction } from '../../sdk/plugin.ts';
 
 const KEY = 'skills';
 
@@ -51,4 +51,21 @@ export function notesOf(transaction: Transaction): Notes {
 /** Ends the notes of a transaction, if anybody made any. */
 export function settleNotes(transaction: Transaction, how: 'committed' | 'rolledBack'): void {
   (transaction.notes.get(KEY) as Notes | undefined)?.settle(how);
+}
+
+/** Runs `fn` inside the open transaction; what it asked for is dropped if it throws, for then the caller rolls its part back. */
+export function withNotes<T>(db: Database, fn: () => T): T {
+  const notes = db.current === undefined ? undefined : notesOf(db.current);
+  const mark = notes?.mark() ?? 0;
+  try {
+    return fn();
+  } catch (error) {
+    notes?.rollBackTo(mark);
+    throw error;
+  }
+}
+
+/** Runs Lua code in a transaction as soon as the writer is free; inside one, as a part of it. */
+export function inLua<T>(db: Database, fn: () => T): Promise<T> {
+  return db.exclusive(() => withNotes(db, fn), { source: 'lua' });
 }

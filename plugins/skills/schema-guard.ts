@@ -7,6 +7,7 @@
  */
 import { GlyphError, tokenize } from '../../sdk/plugin.ts';
 import type { Access, Database } from '../../sdk/plugin.ts';
+import { notesOf } from './notes.ts';
 import { coversTable, isInternal } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
 import type { SkillStore } from './store.ts';
@@ -85,19 +86,24 @@ export class SchemaGuard {
     this.#needTable(name, `${verb} the table "${name}"`);
     const own = this.#options.owns(name);
     return () => {
-      const { store, id, forget } = this.#options;
+      const { store, id } = this.#options;
       if (own && (verb === 'drop' || newName !== undefined)) store.disownTable(name);
       if (own && newName !== undefined) store.ownTable(id, newName);
-      forget();
+      this.#ownershipChanged();
       if (verb === 'alter') this.#checkForeignKeys(newName ?? name);
     };
   }
 
   #created(table: string): void {
-    const { store, id, forget } = this.#options;
-    store.ownTable(id, table);
-    forget();
+    this.#options.store.ownTable(this.#options.id, table);
+    this.#ownershipChanged();
     this.#checkForeignKeys(table);
+  }
+
+  #ownershipChanged(): void {
+    const { db, forget } = this.#options;
+    forget();
+    if (db.current !== undefined) notesOf(db.current).add({ rolledBack: forget });
   }
 
   /** A foreign key answers whether a value exists in its parent. Runs after the change, which is undone if it throws. */

@@ -86,24 +86,25 @@ export interface TableOptions {
   readonly right?: readonly number[];
   /** The column that gives way when the terminal is too narrow, by index; the last one unless told. */
   readonly flexible?: number;
+  /** Spaces before each line. */
+  readonly indent?: number;
 }
 
 /** Lines of a table: a dim head, columns as wide as their content. Cells may be painted. */
-export function table({ head, rows, right = [], flexible = head.length - 1 }: TableOptions): readonly string[] {
+export function table({ head, rows, right = [], flexible = head.length - 1, indent = 0 }: TableOptions): readonly string[] {
   const widths = head.map((title, index) => Math.max(title.length, ...rows.map((row) => visibleLength(row[index] ?? ''))));
-  const excess = widths.reduce((sum, width) => sum + width + 2, -2) - widthOf();
+  const excess = widths.reduce((sum, width) => sum + width + 2, indent - 2) - widthOf();
   const flexibleWidth = widths[flexible] ?? 0;
   if (excess > 0) widths[flexible] = Math.max(12, flexibleWidth - excess);
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) => {
-        const width = widths[index] ?? 0;
-        const fitting = visibleLength(cell) > width ? shorten(stripVTControlCharacters(cell), width) : cell;
-        const padding = ' '.repeat(width - visibleLength(fitting));
-        return right.includes(index) ? padding + fitting : fitting + padding;
-      })
-      .join('  ')
-      .trimEnd();
+  const line = (cells: readonly string[]): string => {
+    const padded = cells.map((cell, index) => {
+      const width = widths[index] ?? 0;
+      const fitting = visibleLength(cell) > width ? shorten(stripVTControlCharacters(cell), width) : cell;
+      const padding = ' '.repeat(width - visibleLength(fitting));
+      return right.includes(index) ? padding + fitting : fitting + padding;
+    });
+    return `${' '.repeat(indent)}${padded.join('  ')}`.trimEnd();
+  };
   return [paint('dim', line(head)), ...rows.map(line)];
 }
 

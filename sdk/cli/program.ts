@@ -5,7 +5,11 @@
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
+import { addDetach } from './commands/detach.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addInspect } from './commands/inspect.ts';
 import { addLog } from './commands/log.ts';
+import { addSkill } from './commands/skill.ts';
 import { addWatch } from './commands/watch.ts';
 import { EXIT, explain, report } from './errors.ts';
 import { examples } from './options.ts';
@@ -29,6 +33,10 @@ export function createProgram(): Command {
     .addHelpText('after', examples(['glyphcase start', 'run the skills in ./skills on ./glyphcase.db'], ['glyphcase help watch', 'how to use one command']));
   addWatch(program);
   addLog(program);
+  addSkill(program);
+  addInspect(program);
+  addDoctor(program);
+  addDetach(program);
   explainUsage(program, 'glyphcase');
   return program;
 }

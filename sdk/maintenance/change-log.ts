@@ -46,6 +46,8 @@ export class ChangeLog {
       db: { prepareRead: (sql: string) => connection.prepare(sql) } as unknown as LogSource['db'],
       layout: (id) => this.#layout(id),
       foreignTriggers: () => others !== undefined,
+      // A host notes in the log which candidates were real; a reader only reads.
+      confirm: () => {},
     };
     this.#reader = new LogReader(source);
   }

@@ -57,8 +57,16 @@ function on_data_changed(table_name, operation, row, event)
   end
 end
 
--- Orders that were there before the skill came are put right once. An update that changes nothing is no change.
+-- Orders that were there before the skill came are put right once: in on_activate, because what it does is one transaction
+-- with the moment from which on the skill hears of changes. An update that changes nothing is no change.
+local is_new = false
+
 function on_install()
+  is_new = true
+end
+
+function on_activate()
+  if not is_new then return end
   local orders_table = quote(orders.table)
   local sum = SUM:gsub("%?$", function() return orders_table .. "." .. quote(orders.id) end)
   glyphcase.execute(string.format("UPDATE %s SET %s = (%s)", orders_table, quote(orders.total), sum))

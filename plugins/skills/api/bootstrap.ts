@@ -5,9 +5,10 @@
  * from the host serves many events.
  */
 export const BOOTSTRAP = `
-local begin, commit, rollback, bind = __glyphcase.begin, __glyphcase.commit, __glyphcase.rollback, __glyphcase.bind
+local begin, commit, rollback = __glyphcase.begin, __glyphcase.commit, __glyphcase.rollback
+local bind, call = __glyphcase.bind, __glyphcase.call
 __glyphcase = nil
-local error, pcall, type = error, pcall, type
+local error, pcall, rawset, type, globals = error, pcall, rawset, type, _G
 
 local function finish(ok, ...)
   if ok then
@@ -24,10 +25,17 @@ function glyphcase.transaction(fn)
   return finish(pcall(fn))
 end
 
-bind(function(events)
+local function deliver(events)
   for index = 1, #events do
     local event = events[index]
     on_data_changed(event.table_name, event.operation, event.new_data or event.old_data, event)
   end
-end)
+end
+
+-- Functions of the host that were registered when the script had begun.
+local function define(name)
+  rawset(globals, name, function(...) return call(name, ...) end)
+end
+
+bind(deliver, define)
 `;

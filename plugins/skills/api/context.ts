@@ -18,11 +18,12 @@ export interface ApiContext {
   readonly json: 'text' | 'table';
   /** Host functions it may call. */
   readonly functions: readonly string[];
+  mayCall(name: string): boolean;
   /** What `glyphcase.watch` has subscribed to. */
   readonly subscriptions: Subscriptions;
   log(level: LogLevel, message: string): void;
-  /** Remembers the function that calls `on_data_changed` for each of many events. */
-  bindDispatcher(fn: LuaFunction): void;
+  /** Remembers Lua's own functions: the one that calls `on_data_changed` for many events, and the one that defines a host function. */
+  bind(deliver: LuaFunction, define: LuaFunction): void;
 }
 
 export type ApiPart = (api: ApiContext) => Readonly<Record<string, HostFunction>>;

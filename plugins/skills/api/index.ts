@@ -9,8 +9,12 @@ import { rowsPart } from './rows.ts';
 import { sqlPart } from './sql.ts';
 import { transactionPart } from './transaction.ts';
 
+/** What bootstrap.ts gives the host to call. */
 const bindPart: ApiPart = (api) => ({
-  '__glyphcase.bind': (fn) => api.bindDispatcher(functionArgument(fn, api.runtime.lua, 'bind')),
+  '__glyphcase.bind': (deliver, define) => {
+    const { lua } = api.runtime;
+    api.bind(functionArgument(deliver, lua, 'bind'), functionArgument(define, lua, 'bind'));
+  },
 });
 
 const PARTS: readonly ApiPart[] = [sqlPart, rowsPart, transactionPart, eventsPart, logPart, hostFunctionsPart, bindPart];

@@ -1,0 +1,58 @@
+/**
+ * The host's own Lua state, for `executeLuaScript` and `callLuaFunction`.
+ *
+ * The operator's code: no permissions on tables. It runs in one transaction like a skill's, so what would end that, and
+ * internal tables, stay closed. A state that was killed is replaced by an empty one.
+ */
+import { GlyphError } from '../../sdk/plugin.ts';
+import { HostGuard } from './guard.ts';
+import { HOST, Instance } from './instance.ts';
+import { inLua } from './notes.ts';
+import type { Runtime } from './runtime.ts';
+import { toLua } from './values.ts';
+
+export class HostState {
+  readonly #runtime: Runtime;
+  #instance: Instance | undefined;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  execute(source: string, name = 'script.lua'): Promise<unknown> {
+    if (typeof source !== 'string') return rejected('executeLuaScript() takes the text of a Lua script');
+    if (typeof name !== 'string' || name === '') return rejected('executeLuaScript(): the name must be a text');
+    return inLua(this.#runtime.ctx.db, () => this.#usable().run(source, name));
+  }
+
+  call(name: string, args: readonly unknown[]): Promise<unknown> {
+    if (typeof name !== 'string' || name === '') return rejected('callLuaFunction() takes the name of a global Lua function');
+    return inLua(this.#runtime.ctx.db, () => this.#usable().call(name, ...args.map(toLua))[0] ?? null);
+  }
+
+  /** A function of the host has come. */
+  define(name: string): void {
+    if (this.#instance?.dead === false) this.#instance.define(name);
+  }
+
+  close(): void {
+    this.#instance?.close();
+    this.#instance = undefined;
+  }
+
+  #usable(): Instance {
+    if (this.#instance?.dead === false) return this.#instance;
+    this.#instance?.close();
+    const runtime = this.#runtime;
+    this.#instance = new Instance({
+      id: HOST,
+      runtime,
+      guard: new HostGuard(runtime.ctx.db),
+      json: 'text',
+      functions: runtime.functions.names,
+    });
+    return this.#instance;
+  }
+}
+
+const rejected = (message: string): Promise<never> => Promise.reject(new GlyphError('GC_BAD_ARGUMENT', message));

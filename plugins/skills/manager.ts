@@ -1,0 +1,226 @@
+/**
+ * All skills of a host: found in folders, loaded, listed, called; the service `skills`.
+ *
+ * Invariant: one skill per id. What skills wait for is looked at again whenever it may have come: a table when the schema
+ * moved, a function when it was registered.
+ */
+import { statSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { didYouMean, GlyphError, messageOf } from '../../sdk/plugin.ts';
+import type { Database, Disposer } from '../../sdk/plugin.ts';
+import { isSkillFolder, skillFolders } from './folder.ts';
+import { HostState } from './host-state.ts';
+import { inLua } from './notes.ts';
+import type { Runtime } from './runtime.ts';
+import { Skill } from './skill.ts';
+import type { RegisteredFunction, SkillLogLine, SkillReport, SkillsService } from './types.ts';
+import { toLua } from './values.ts';
+import { FolderWatcher } from './watcher.ts';
+
+/** How often the schema is looked at for tables that skills wait for, in ms. */
+const SCHEMA_POLL_MS = 200;
+
+export class SkillsManager implements SkillsService {
+  readonly #runtime: Runtime;
+  readonly #skills = new Map<string, Skill>();
+  readonly #host: HostState;
+  readonly #schemaVersion: ReturnType<Database['prepare']>;
+  #seenSchema = -1;
+  #watcher: FolderWatcher | undefined;
+  #ready: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+    this.#host = new HostState(runtime);
+    this.#schemaVersion = runtime.ctx.db.prepareRead('PRAGMA main.schema_version').pluck();
+  }
+
+  /** Begins to load what lies in the folders. */
+  start(): void {
+    const { ctx } = this.#runtime;
+    this.#ready = this.#startAll();
+    ctx.every(SCHEMA_POLL_MS, () => this.lookAtSchema());
+    if (!ctx.config.watch || ctx.config.dirs.length === 0) return;
+    this.#watcher = new FolderWatcher({
+      dirs: ctx.config.dirs,
+      clock: ctx.clock,
+      log: ctx.log,
+      known: () => [...this.#skills.values()].map((skill) => skill.dir),
+      changed: (folder) => void this.#folderChanged(folder),
+    });
+    const listening = this.#watcher.start();
+    this.#ready = Promise.all([this.#ready, listening]).then(() => undefined);
+  }
+
+  list(): readonly SkillReport[] {
+    return [...this.#skills.values()].map((skill) => skill.report()).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  get(id: string): SkillReport | undefined {
+    return this.#skills.get(id)?.report();
+  }
+
+  why(id: string): readonly string[] {
+    return this.#find(id).why();
+  }
+
+  async load(folder: string): Promise<SkillReport> {
+    if (typeof folder !== 'string' || folder === '') throw new GlyphError('GC_BAD_ARGUMENT', 'skills.load() takes the path of a skill folder');
+    const dir = resolve(folder);
+    if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      throw new GlyphError('GC_BAD_ARGUMENT', `There is no folder ${dir}`, { hint: 'Pass the folder that holds manifest.json.' });
+    }
+    const skill = this.#adopt(dir);
+    await skill.refresh();
+    return skill.report();
+  }
+
+  async unload(id: string): Promise<void> {
+    const skill = this.#find(id);
+    this.#skills.delete(id);
+    await skill.remove();
+  }
+
+  async reload(id: string): Promise<SkillReport> {
+    const skill = this.#find(id);
+    await skill.refresh(true);
+    return skill.report();
+  }
+
+  async enable(id: string): Promise<SkillReport> {
+    const skill = this.#find(id);
+    await skill.enable();
+    return skill.report();
+  }
+
+  async disable(id: string): Promise<SkillReport> {
+    const skill = this.#find(id);
+    await skill.disable();
+    return skill.report();
+  }
+
+  async call(id: string, fn: string, ...args: readonly unknown[]): Promise<unknown> {
+    const skill = this.#find(id);
+    if (typeof fn !== 'string' || fn === '') throw new GlyphError('GC_BAD_ARGUMENT', 'skills.call() takes the name of a function of the skill');
+    const { running } = skill;
+    if (running === undefined) {
+      throw new GlyphError('GC_SKILL_FAILED', `The skill ${id} is not active, so ${fn}() cannot be called: ${skill.why().join(' ')}`, { skill: id });
+    }
+    return await inLua(this.#runtime.ctx.db, () => running.instance().call(fn, ...args.map(toLua))[0] ?? null);
+  }
+
+  execute(source: string, options: { readonly name?: string } = {}): Promise<unknown> {
+    return this.#host.execute(source, options.name);
+  }
+
+  callFunction(name: string, ...args: readonly unknown[]): Promise<unknown> {
+    return this.#host.call(name, args);
+  }
+
+  registerFunction(name: string, fn: RegisteredFunction): Disposer {
+    return this.#runtime.functions.register(name, fn);
+  }
+
+  /** A function of the host has come. */
+  functionCame(name: string): void {
+    this.#host.define(name);
+    void this.#recheck((skill) => skill.isWaiting);
+  }
+
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  async settled(): Promise<void> {
+    await this.#ready;
+    for (;;) {
+      await Promise.all([...this.#skills.values()].map((skill) => skill.settled()));
+      if (this.#watcher?.busy !== true) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  logs(id?: string): readonly SkillLogLine[] {
+    return this.#runtime.logs.read(id);
+  }
+
+  /** Looks whether tables have come or gone. About a microsecond when the schema has not moved. */
+  lookAtSchema(): void {
+    const { ctx, store } = this.#runtime;
+    const { db } = ctx;
+    if (this.#closed || !db.reader.open || (db.inMemory && db.busy)) return;
+    const version = this.#schemaVersion.get() as number;
+    if (version === this.#seenSchema) return;
+    this.#seenSchema = version;
+    store.forgetDropped();
+    void this.#recheck(() => true);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#watcher?.close();
+    for (const skill of [...this.#skills.values()].reverse()) {
+      try {
+        await skill.remove();
+      } catch (error) {
+        this.#runtime.ctx.log.error(`Stopping the skill ${skill.id} failed: ${messageOf(error)}`, { error });
+      }
+    }
+    this.#host.close();
+    this.#runtime.logs.flush();
+    this.#runtime.ctx.db.flushDeferred();
+  }
+
+  async #startAll(): Promise<void> {
+    // After whoever opens the database has had its say: functions to register, tables to define.
+    await Promise.resolve();
+    for (const dir of this.#runtime.ctx.config.dirs) {
+      for (const folder of skillFolders(dir)) await this.#tryAdopt(folder)?.refresh();
+    }
+  }
+
+  async #recheck(which: (skill: Skill) => boolean): Promise<void> {
+    for (const skill of [...this.#skills.values()].filter(which)) await skill.recheck();
+  }
+
+  async #folderChanged(folder: string): Promise<void> {
+    if (this.#closed) return;
+    const known = [...this.#skills.values()].find((skill) => skill.dir === folder);
+    if (isSkillFolder(folder)) await (known ?? this.#tryAdopt(folder))?.refresh();
+    else if (known !== undefined) await this.unload(known.id);
+  }
+
+  #tryAdopt(folder: string): Skill | undefined {
+    try {
+      return this.#closed ? undefined : this.#adopt(folder);
+    } catch (error) {
+      this.#runtime.ctx.log.error(messageOf(error), { error });
+      return undefined;
+    }
+  }
+
+  /** The skill of a folder. @throws GC_BAD_ARGUMENT when another folder holds a skill of that id */
+  #adopt(dir: string): Skill {
+    const id = basename(dir);
+    const known = this.#skills.get(id);
+    if (known !== undefined && known.dir !== dir) {
+      throw new GlyphError('GC_BAD_ARGUMENT', `There are two skills "${id}": in ${known.dir}, which is loaded, and in ${dir}`, {
+        hint: 'Remove or rename one of the two folders.',
+        skill: id,
+      });
+    }
+    const skill = known ?? new Skill(this.#runtime, id, dir);
+    this.#skills.set(id, skill);
+    return skill;
+  }
+
+  #find(id: string): Skill {
+    const skill = this.#skills.get(id);
+    if (skill !== undefined) return skill;
+    const close = typeof id === 'string' ? didYouMean(id, this.#skills.keys()) : undefined;
+    throw new GlyphError('GC_NO_SUCH_SKILL', `There is no skill ${JSON.stringify(id)}`, {
+      ...(close === undefined ? {} : { hint: `Did you mean "${close}"?` }),
+    });
+  }
+}

@@ -1,0 +1,47 @@
+/** What a skill still waits for, as sentences: tables, host functions, permissions. Empty when it may start. */
+import { notGranted } from './permissions.ts';
+import type { Runtime } from './runtime.ts';
+import type { Manifest, Permissions } from './types.ts';
+
+/**
+ * @param approved what somebody has approved by enabling the skill, as stored.
+ * @throws GC_NOT_WATCHABLE for a watched table that exists and cannot be watched
+ */
+export function unmet(runtime: Runtime, manifest: Manifest, approved: string | null | undefined): readonly string[] {
+  const { capsule, functions, ctx } = runtime;
+  const tables = manifest.watches.map((watch) => (typeof watch === 'string' ? watch : watch.table));
+  const missingTables = [...new Set(tables)].filter((table) => !capsule.canWatch(table));
+  const missingFunctions = (manifest.permissions.functions ?? []).filter((name) => name !== '*' && !functions.has(name));
+  return [
+    ...missingTables.map((table) => `waiting (table ${table}): it is watched and does not exist yet`),
+    ...missingFunctions.map((name) => `waiting (function ${name}): the host has not registered it with registerLuaFunction()`),
+    ...notGranted(manifest.permissions, ctx.config.grants),
+    ...(ctx.config.confirm ? notApproved(manifest, approved) : []),
+  ];
+}
+
+/** Approval is for exactly these permissions: when an edit asks for more, it is asked again. */
+export const approvalOf = ({ permissions }: Manifest): string => JSON.stringify(sensitive(permissions));
+
+function notApproved(manifest: Manifest, approved: string | null | undefined): readonly string[] {
+  const known = new Set(approved === null || approved === undefined ? [] : (JSON.parse(approved) as string[]));
+  return sensitive(manifest.permissions)
+    .filter((one) => !known.has(one))
+    .map((one) => `It asks for permissions.${one}, which waits for approval: glyphcase skill enable ${manifest.id}`);
+}
+
+/** What a person should have seen: the network, the host's functions, the schema, and everything at once. */
+function sensitive(permissions: Permissions): string[] {
+  const { database = {}, functions = [], network = [], hooks = [] } = permissions;
+  const all = (key: string, list: readonly string[] = []): string[] => list.map((item) => `${key} "${item}"`);
+  const stars = (key: string, list: readonly string[] = []): string[] => all(key, list.filter((item) => item === '*'));
+  return [
+    ...all('network', network),
+    ...all('functions', functions),
+    ...all('database.schema', database.schema),
+    ...stars('database.read', database.read),
+    ...stars('database.write', database.write),
+    ...stars('hooks', hooks),
+    ...(database.recursive === true ? ['database.recursive "true"'] : []),
+  ];
+}

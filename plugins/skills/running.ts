@@ -1,0 +1,199 @@
+/**
+ * One version of a skill as it runs: its Lua state, its hooks, its reaction.
+ *
+ * Invariants: it runs from the files it was loaded with, so it can be started again whatever happens to the folder; an
+ * instance whose start was rolled back, or that was killed, is dropped and made anew before the next use.
+ */
+import type { ReactionHandle } from '../../sdk/capsule-types.ts';
+import { messageOf } from '../../sdk/plugin.ts';
+import type { Disposer } from '../../sdk/plugin.ts';
+import type { SkillFolder } from './folder.ts';
+import { SkillGuard } from './guard.ts';
+import { tapHooks } from './hooks.ts';
+import { Instance } from './instance.ts';
+import { configOf, limitsOf } from './manifest.ts';
+import { notesOf } from './notes.ts';
+import type { GrantedPermissions } from './permissions.ts';
+import { createReaction } from './reactions.ts';
+import type { Runtime } from './runtime.ts';
+import type { Manifest } from './types.ts';
+
+/** A hook that is killed so often in a row takes its skill out of service. */
+const MAX_KILLED_HOOKS = 5;
+
+export interface RunningOptions {
+  readonly runtime: Runtime;
+  readonly folder: SkillFolder;
+  readonly manifest: Manifest;
+  readonly granted: GrantedPermissions;
+  /** A reaction failed. Returns ms until the next attempt, or `stop`. */
+  reactionFailed(error: unknown): number | 'stop';
+  reactionSucceeded(): void;
+  /** Its hooks fail so badly that nobody can write any more. */
+  quarantine(error: Error): void;
+}
+
+export class Running {
+  readonly id: string;
+  readonly runtime: Runtime;
+  readonly folder: SkillFolder;
+  readonly manifest: Manifest;
+  readonly granted: GrantedPermissions;
+  /** Calls of `on_data_changed` that were committed. */
+  reactions = 0;
+  readonly #options: RunningOptions;
+  readonly #guard: SkillGuard;
+  #instance: Instance | undefined;
+  #handle: ReactionHandle | undefined;
+  #untap: Disposer | undefined;
+  #killedHooks = 0;
+  #live = false;
+
+  constructor(options: RunningOptions) {
+    const { runtime, folder, manifest, granted } = options;
+    this.#options = options;
+    this.id = manifest.id;
+    this.runtime = runtime;
+    this.folder = folder;
+    this.manifest = manifest;
+    this.granted = granted;
+    this.#guard = new SkillGuard(manifest.id, runtime.ctx.db, runtime.store, granted);
+  }
+
+  get memoryBytes(): number | undefined {
+    return this.#instance?.memoryBytes;
+  }
+
+  get cursor(): number | undefined {
+    return this.#handle?.cursor;
+  }
+
+  /** Whether its reaction may be called: it is live, and this host holds the lease. */
+  get mayReact(): boolean {
+    return this.#live && this.runtime.lease.mayRun();
+  }
+
+  defines(name: string): boolean {
+    return this.#instance?.has(name) === true;
+  }
+
+  /** Its first instance: the script has run, nothing else. Inside a transaction. @throws what the script throws */
+  prepare(): Instance {
+    this.#instance ??= this.#build();
+    return this.#instance;
+  }
+
+  /** The instance to call; started anew when the last one was killed. Inside a transaction. */
+  instance(): Instance {
+    if (this.#instance?.dead === false) return this.#instance;
+    const { db } = this.runtime.ctx;
+    this.#instance?.close();
+    this.#instance = this.#build();
+    const built = this.#instance;
+    if (db.current !== undefined) notesOf(db.current).add({ rolledBack: () => this.#drop(built) });
+    built.callIfThere('on_activate');
+    return built;
+  }
+
+  /** Calls `on_activate` and begins to react. Inside the transaction that activates it. */
+  activate(): void {
+    this.prepare().callIfThere('on_activate');
+    this.react();
+  }
+
+  /** Listens to the tables of its manifest, if it has anything to call. Inside a transaction. */
+  react(): void {
+    const { watches } = this.manifest;
+    if (watches.length === 0 || !this.defines('on_data_changed')) return;
+    const { reactionFailed, reactionSucceeded } = this.#options;
+    this.#handle = this.runtime.capsule.react(createReaction(this, { failed: reactionFailed, succeeded: reactionSucceeded }));
+  }
+
+  /** Takes part from now on: hooks run, reactions may. Nothing is written. */
+  goLive(): void {
+    if (this.#live) return;
+    this.#live = true;
+    this.#untap = tapHooks(this);
+    this.#handle?.resume();
+  }
+
+  /** Takes part no more. Its cursor stays stored. */
+  goSilent(): void {
+    this.#live = false;
+    this.#untap?.();
+    this.#untap = undefined;
+  }
+
+  /** Ends the reaction. */
+  stopReacting(): void {
+    this.#handle?.stop();
+    this.#handle = undefined;
+  }
+
+  /** Tries the failed reaction again, now. */
+  resume(): void {
+    this.#handle?.resume();
+  }
+
+  /** Calls `on_deactivate`, whose failure is only logged. Inside a transaction. */
+  deactivate(): void {
+    const { db } = this.runtime.ctx;
+    const instance = this.#instance;
+    if (instance === undefined || instance.dead) return;
+    try {
+      db.savepoint(() => instance.callIfThere('on_deactivate'));
+    } catch (error) {
+      this.runtime.logs.add(this.id, 'error', `on_deactivate failed: ${messageOf(error)}`);
+    }
+  }
+
+  /** Starts it again after its replacement failed. Inside a transaction. */
+  revive(): void {
+    this.#drop(this.#instance);
+    this.instance();
+    if (this.#handle === undefined) this.react();
+  }
+
+  /** Gives everything back but what is stored. Idempotent. */
+  close(): void {
+    this.goSilent();
+    this.stopReacting();
+    this.#drop(this.#instance);
+  }
+
+  hookSucceeded(): void {
+    this.#killedHooks = 0;
+  }
+
+  /** A hook went beyond its limits; every write of everybody else waits for that. */
+  hookFailed(error: Error): void {
+    this.#killedHooks += 1;
+    if (this.#killedHooks >= MAX_KILLED_HOOKS) this.#options.quarantine(error);
+  }
+
+  #build(): Instance {
+    const { manifest, folder, runtime } = this;
+    const instance = new Instance({
+      id: this.id,
+      runtime,
+      guard: this.#guard,
+      json: manifest.json,
+      functions: this.granted.functions.includes('*') ? runtime.functions.names : this.granted.functions,
+      modules: folder.files,
+      values: { 'glyphcase.config': configOf(manifest, runtime.ctx.config.configs[this.id]) },
+      ...limitsOf(manifest),
+    });
+    try {
+      instance.load(folder.files.get(manifest.main) ?? '', manifest.main);
+    } catch (error) {
+      instance.close();
+      throw error;
+    }
+    return instance;
+  }
+
+  #drop(instance: Instance | undefined): void {
+    instance?.close();
+    if (this.#instance === instance) this.#instance = undefined;
+  }
+}

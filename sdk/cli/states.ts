@@ -1,0 +1,14 @@
+/** How the state of a plugin or skill looks: green when it runs, red when it failed, yellow in between. */
+import { paint } from './output.ts';
+
+const COLOUR: Readonly<Record<string, 'green' | 'red' | 'yellow' | 'dim'>> = {
+  active: 'green',
+  failed: 'red',
+  quarantined: 'red',
+  incompatible: 'red',
+  disabled: 'dim',
+};
+
+export function stateText(state: string): string {
+  return paint(COLOUR[state] ?? 'yellow', state);
+}
