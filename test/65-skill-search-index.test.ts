@@ -148,18 +148,19 @@ describe('the index', () => {
   });
 
   it('is built from the rows that are there, in steps, while others write', async () => {
-    const rows = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+    const rows = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
       INSERT INTO customers(id, name, note) SELECT i * 2, 'name' || i, iif(i % 3, 'note ' || i, NULL) FROM n;`;
-    const host = await open({ schema: CUSTOMERS + rows });
+    const host = await open({ schema: CUSTOMERS + rows, settle: false });
+    expect(await host.scalar('SELECT done FROM search_index_state')).toBe(0);
     python(
       `
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1], timeout=20)
 for i in range(1, 300):
-    db.execute("UPDATE customers SET note = 'changed' WHERE id = ?", (6000 - i * 20,))
-    db.execute("DELETE FROM customers WHERE id = ?", (i * 20 + 2,))
-    db.execute("UPDATE customers SET id = 7000 + ? WHERE id = ?", (i, i * 20 + 4))
-    db.execute("INSERT INTO customers(id, name) VALUES (?, 'between')", (i * 20 + 1,))
+    db.execute("UPDATE customers SET note = 'changed' WHERE id = ?", (20000 - i * 60,))
+    db.execute("DELETE FROM customers WHERE id = ?", (i * 60 + 2,))
+    db.execute("UPDATE customers SET id = ? WHERE id = ?", (-i if i % 2 else 30000 + i, i * 60 + 4))
+    db.execute("INSERT INTO customers(id, name) VALUES (?, 'between')", (i * 60 + 1,))
     db.commit()
 `,
       host.file,

@@ -15,7 +15,7 @@ const POLL_MS = 50;
 /** After a hint the commit may not be visible yet: look at every turn of the event loop for so long, in ms … */
 const LOOK_AT_EVERY_TURN_MS = 1;
 /** … and then after so many ms. */
-const LOOK_AGAIN_MS = [1, 4, 15];
+const LOOK_AGAIN_MS = [1, 1, 1, 1, 1, 2, 2, 4, 8, 16];
 
 export interface CommitWatchOptions {
   readonly db: Database;
@@ -107,7 +107,8 @@ export class CommitWatch {
     this.look();
     this.#turnsUntil = performance.now() + LOOK_AT_EVERY_TURN_MS;
     if (!this.#turning) this.#lookAtEveryTurn();
-    if (this.#again === undefined) this.#lookAgain(0);
+    clearTimeout(this.#again);
+    this.#lookAgain(0);
   }
 
   #lookAtEveryTurn(): void {
@@ -121,10 +122,7 @@ export class CommitWatch {
 
   #lookAgain(step: number): void {
     const delay = LOOK_AGAIN_MS[step];
-    if (delay === undefined) {
-      this.#again = undefined;
-      return;
-    }
+    if (delay === undefined) return;
     // Real time: another process does not follow the injected clock.
     this.#again = setTimeout(() => {
       this.look();

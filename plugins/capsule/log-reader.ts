@@ -3,8 +3,8 @@
  *
  * Invariants:
  * - A wide row's continuations are joined to its head.
- * - A candidate becomes a DELETE only when the next INSERT or UPDATE of its table carries the candidate's NEW image and is
- *   not the candidate's own row; otherwise it never happened.
+ * - A candidate becomes a DELETE only when a later INSERT or UPDATE of its table carries the candidate's NEW image and is
+ *   not the candidate's own row, and nothing touched that row in between; otherwise it never happened.
  * - Within one transaction the images of one row form a chain; where a trigger's nested write stands before the write that
  *   caused it, the two are put in order.
  */
@@ -162,40 +162,37 @@ interface Candidate extends Omit<LoggedChange, 'op' | 'hidden'> {
   readonly now: readonly SqlValue[];
 }
 
-/**
- * Candidates of one row operation share the NEW image, and no row is a candidate twice; a different image, or the same row once
- * more, means that the earlier operation came to nothing (OR IGNORE, UPSERT).
- */
-function addCandidate(candidates: Candidate[], candidate: Candidate): Candidate[] {
-  const kept = candidates.filter(
-    (other) =>
-      other.layout.id !== candidate.layout.id ||
-      (sameImage(other.now, candidate.now) && !sameImage(other.old, candidate.old)),
-  );
-  return [...kept, candidate];
+/** Candidates waited with at a time; nested triggers make few. */
+const MOST_CANDIDATES = 64;
+
+/** A row that is a candidate once more was still there: the earlier operation came to nothing (OR IGNORE, UPSERT). */
+function addCandidate(candidates: readonly Candidate[], candidate: Candidate): Candidate[] {
+  const others = candidates.filter(({ layout, old }) => layout.id !== candidate.layout.id || !sameImage(old, candidate.old));
+  return [...others.slice(1 - MOST_CANDIDATES), candidate];
 }
 
-/** Decides what the next change of a table means for the candidates of that table; confirmed ones are put before it. */
+/**
+ * Decides what a change means for the candidates of its table; confirmed ones are put before it.
+ *
+ * The new row conflicts with the candidate, so when it is there the candidate is gone; and when the candidate is seen again,
+ * or seen to go, it was not this operation that took it. Whatever else happens meanwhile is other triggers' work.
+ */
 function resolveCandidates(
-  candidates: Candidate[],
+  candidates: readonly Candidate[],
   change: LoggedChange,
   changes: LoggedChange[],
   confirmed: number[],
 ): Candidate[] {
-  const rest: Candidate[] = [];
-  for (const candidate of candidates) {
-    if (candidate.layout.id !== change.layout.id) {
-      rest.push(candidate);
-    } else if (change.op === OP.delete) {
-      // A cascade inside the same statement may delete other rows of the table; deleting the candidate itself settles it.
-      if (!sameKey(candidate.layout, candidate.old, change.old)) rest.push(candidate);
-    } else if (confirms(candidate, change)) {
-      const { seq, logSeq, layout, old } = candidate;
+  return candidates.filter((candidate) => {
+    const { seq, logSeq, layout, old } = candidate;
+    if (layout.id !== change.layout.id) return true;
+    if (change.op !== OP.delete && confirms(candidate, change)) {
       confirmed.push(logSeq);
       changes.push({ seq, logSeq, layout, op: OP.delete, old, now: undefined, hidden: true });
+      return false;
     }
-  }
-  return rest;
+    return !sameKey(layout, old, change.old) && !sameKey(layout, old, change.now);
+  });
 }
 
 function confirms(candidate: Candidate, change: LoggedChange): boolean {

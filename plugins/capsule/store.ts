@@ -45,6 +45,7 @@ const TABLES = `
     machine TEXT NOT NULL,
     pid INTEGER NOT NULL,
     position INTEGER NOT NULL,
+    tables TEXT NOT NULL DEFAULT '[]',
     started_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
     seen_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
   );

@@ -31,12 +31,27 @@ export class WatchedTables {
   readonly #db: Database;
   readonly #attached = new Map<string, Attached>();
   readonly #layouts = new Map<number, TableLayout>();
+  readonly #onChange: (names: readonly string[]) => void;
+  /** Of the last look at all attached tables; other programs' changes since then are still to be found. */
   #schemaVersion = -1;
-  /** True when other triggers exist in the file, whose nested writes may stand in the log before the write that caused them. */
-  foreignTriggers = false;
+  #foreign = { version: -1, exist: false };
 
-  constructor(db: Database) {
+  /** `onChange` is told which tables are attached, inside the transaction that attaches or detaches one. */
+  constructor(db: Database, onChange: (names: readonly string[]) => void) {
     this.#db = db;
+    this.#onChange = onChange;
+  }
+
+  /** True when other triggers exist in the file, whose nested writes may stand in the log before the write that caused them. */
+  get foreignTriggers(): boolean {
+    const version = this.#readSchemaVersion();
+    if (version !== this.#foreign.version) {
+      const others = this.#db
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1")
+        .get();
+      this.#foreign = { version, exist: others !== undefined };
+    }
+    return this.#foreign.exist;
   }
 
   get names(): readonly string[] {
@@ -74,9 +89,14 @@ export class WatchedTables {
     const known = this.current(table);
     if (known !== undefined && !this.#schemaMoved()) return known;
     const layout = readLayout(this.#db, table);
-    const { id } = this.#db.write(() => this.#ensure(layout));
-    this.#attached.set(layout.table, { layoutId: id });
-    this.#noteSchema();
+    const id = this.#db.write(() =>
+      this.#quietly(() => {
+        const ensured = this.#ensure(layout);
+        this.#attached.set(layout.table, { layoutId: ensured.id });
+        this.#onChange(this.names);
+        return ensured.id;
+      }),
+    );
     return this.layout(id) as TableLayout;
   }
 
@@ -84,14 +104,18 @@ export class WatchedTables {
   detach(table: string): void {
     const name = this.#nameOf(table);
     if (name === undefined) return;
-    this.#attached.delete(name);
-    this.#db.write(() => this.#dropTriggers(name));
-    this.#noteSchema();
+    this.#db.write(() =>
+      this.#quietly(() => {
+        this.#attached.delete(name);
+        this.#dropTriggers(name);
+        this.#onChange(this.names);
+      }),
+    );
   }
 
   /** Takes away triggers that an earlier host left on a table nobody wants. */
   clearAway(table: string): void {
-    if (!this.has(table)) this.#dropTriggers(table);
+    if (!this.has(table)) this.#quietly(() => this.#dropTriggers(table));
   }
 
   /** Drops the table's triggers so that an ALTER TABLE that they name can run; {@link verify} puts them back. */
@@ -103,9 +127,14 @@ export class WatchedTables {
   /** Repairs the triggers of one table. */
   repair(table: string): RepairReport {
     const layout = readLayout(this.#db, table);
-    const report = this.#db.write(() => this.#ensure(layout));
-    this.#attached.set(layout.table, { layoutId: report.id });
-    this.#noteSchema();
+    const report = this.#db.write(() =>
+      this.#quietly(() => {
+        const ensured = this.#ensure(layout);
+        this.#attached.set(layout.table, { layoutId: ensured.id });
+        this.#onChange(this.names);
+        return ensured;
+      }),
+    );
     return { table: layout.table, created: report.created, dropped: report.dropped };
   }
 
@@ -116,14 +145,18 @@ export class WatchedTables {
 
   /** Looks at every attached table, repairs what has to be, and tells what happened. */
   verify(): readonly SchemaChange[] {
-    const changes = this.#db.write(() => this.names.flatMap((name) => this.#verifyOne(name)));
-    this.#noteSchema();
-    return changes;
+    return this.#db.write(() => {
+      const changes = this.names.flatMap((name) => this.#verifyOne(name));
+      if (changes.length > 0) this.#onChange(this.names);
+      this.#schemaVersion = this.#readSchemaVersion();
+      return changes;
+    });
   }
 
   #verifyOne(name: string): SchemaChange[] {
     const attached = this.#attached.get(name) as Attached;
-    if (findTable(this.#db, name) === undefined) {
+    const found = findTable(this.#db, name);
+    if (found?.type !== 'table') {
       if (attached.layoutId === undefined) return [];
       const newName = this.#renamedTo(attached.layoutId);
       if (newName === undefined) {
@@ -138,6 +171,9 @@ export class WatchedTables {
       return [{ table: name, kind: 'renamed', newName }];
     }
     const before = attached.layoutId;
+    // The table was renamed and another one took its name: the old one is no longer what is watched.
+    const renamed = before === undefined ? undefined : this.#renamedTo(before);
+    if (renamed !== undefined && !sameName(renamed, name) && !this.has(renamed)) this.#dropTriggers(renamed);
     const { id, created } = this.#ensure(readLayout(this.#db, name));
     attached.layoutId = id;
     if (before === undefined) return [{ table: name, kind: 'returned' }];
@@ -217,14 +253,12 @@ export class WatchedTables {
   }
   #versionStatement: ReturnType<Database['prepare']> | undefined;
 
-  #noteSchema(): void {
-    this.#schemaVersion = this.#readSchemaVersion();
-    const others = this.#db
-      .prepare(
-        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1",
-      )
-      .get();
-    this.foreignTriggers = others !== undefined;
+  /** Our own changes of the schema need no look at all tables; what others changed before still does. */
+  #quietly<T>(change: () => T): T {
+    const moved = this.#schemaMoved();
+    const result = change();
+    if (!moved) this.#schemaVersion = this.#readSchemaVersion();
+    return result;
   }
 
   #nameOf(table: string): string | undefined {

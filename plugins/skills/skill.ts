@@ -56,7 +56,8 @@ export class Skill {
 
   /** Whether something outside its folder may let it start: a table, a function, a permission. */
   get isWaiting(): boolean {
-    return this.#blocked || this.#retry !== undefined;
+    const error = this.#error;
+    return this.#blocked || (this.#retry !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE');
   }
 
   report(): SkillReport {
