@@ -28,8 +28,16 @@ describe('queries', () => {
         glyphcase.query("SELECT id FROM orders WHERE status = :s", { s = "b" }),
         glyphcase.queryScalar("SELECT status FROM orders WHERE id = ?2 AND 1 = ?1", 1, 3) }`);
     expect(result).toEqual([
-      [{ id: 3, status: 'c' }, { id: 2, status: 'b' }, { id: 1, status: 'a' }], 2,
-      [{ id: 1 }, { id: 2 }], [{ id: 3 }], [{ id: 2 }], 'c',
+      [
+        { id: 3, status: 'c' },
+        { id: 2, status: 'b' },
+        { id: 1, status: 'a' },
+      ],
+      2,
+      [{ id: 1 }, { id: 2 }],
+      [{ id: 3 }],
+      [{ id: 2 }],
+      'c',
     ]);
   });
 
@@ -58,10 +66,15 @@ describe('queries', () => {
 
   it('refuse to write, and to return more than 10,000 rows', async () => {
     expect(await failing(`glyphcase.query("DELETE FROM orders")`)).toMatchObject({ code: 'GC_WRITE_IN_QUERY' });
-    expect(await failing(`glyphcase.query("UPDATE orders SET total = 1 RETURNING id")`)).toMatchObject({ code: 'GC_WRITE_IN_QUERY' });
-    const many = (n: number) => `return #glyphcase.query("SELECT a.value FROM json_each(?) a, json_each(?) b", "[" .. ("1,"):rep(${n} - 1) .. "1]", "[1,2]")`;
+    expect(await failing(`glyphcase.query("UPDATE orders SET total = 1 RETURNING id")`)).toMatchObject({
+      code: 'GC_WRITE_IN_QUERY',
+    });
+    const many = (n: number) =>
+      `return #glyphcase.query("SELECT a.value FROM json_each(?) a, json_each(?) b", "[" .. ("1,"):rep(${n} - 1) .. "1]", "[1,2]")`;
     expect((await lua(many(5000))).result).toBe(10_000);
-    expect((await failing(many(5001))).message).toMatch(/main\.lua:1: glyphcase\.query: the result has more than 10000 rows/);
+    expect((await failing(many(5001))).message).toMatch(
+      /main\.lua:1: glyphcase\.query: the result has more than 10000 rows/,
+    );
   });
 
   it('keep the order that the query asks for', async () => {
@@ -97,7 +110,9 @@ describe('writes', () => {
         glyphcase.delete("orders", 2), glyphcase.deleteWhere("orders", "status = ?", "old"), glyphcase.deleteWhere("orders", "status = ?", { "old" }),
         glyphcase.execute("UPDATE orders SET note = ? WHERE id = ?", "y", id).changes }`);
     expect(result).toEqual([1, 1, 0, 2, 1, 1, 1, 0, 1]);
-    expect(host.db.all('SELECT id, status, total, note FROM orders')).toEqual([{ id: 1, status: 'new', total: 6, note: 'y' }]);
+    expect(host.db.all('SELECT id, status, total, note FROM orders')).toEqual([
+      { id: 1, status: 'new', total: 6, note: 'y' },
+    ]);
   });
 
   it('are written as source lua', async () => {
@@ -170,31 +185,44 @@ describe('glyphcase.dispatch', () => {
     const host = await skillHost({ schema: ORDERS });
     const seen: unknown[] = [];
     host.actions.on('order:*', (payload, action) => seen.push([action, payload, host.db.sqlite.inTransaction]));
-    await loadSkill(host, 'demo', `function f(fail)
+    await loadSkill(
+      host,
+      'demo',
+      `function f(fail)
         glyphcase.dispatch("order:a", { id = 1 })
         pcall(glyphcase.transaction, function() glyphcase.dispatch("order:undone") error("x") end)
         glyphcase.dispatch("order:b")
         if fail then error("all of it") end
-      end`, manifest);
+      end`,
+      manifest,
+    );
     await expect(host.skills.call('demo', 'f', true)).rejects.toThrow('all of it');
     await host.rest();
     expect(seen).toEqual([]);
     await host.skills.call('demo', 'f', false);
-    expect(seen).toEqual([['order:a', { id: 1 }, false], ['order:b', undefined, false]]);
+    expect(seen).toEqual([
+      ['order:a', { id: 1 }, false],
+      ['order:b', undefined, false],
+    ]);
   });
 });
 
 describe('glyphcase.watch', () => {
   it('is live: one call per batch, from the commit that made it, until unwatch', async () => {
     const host = await skillHost({ schema: ORDERS });
-    await loadSkill(host, 'demo', `
+    await loadSkill(
+      host,
+      'demo',
+      `
       function on_activate()
         glyphcase.insert("orders", { status = "before" })
         id = glyphcase.watch("orders", function(events) print("all", #events, events[1].operation, events[1].new_data.status) end)
         glyphcase.watch("orders", "status = ?", { "vip" }, function(events) print("vip", events[1].change, events[1].row_id) end)
       end
       function stop() return glyphcase.unwatch(id), glyphcase.unwatch(id) end
-      function stop_all() glyphcase.unwatch_all() end`, may('orders'));
+      function stop_all() glyphcase.unwatch_all() end`,
+      may('orders'),
+    );
     host.run("INSERT INTO orders(status) VALUES ('a'), ('vip')");
     await host.rest();
     expect(host.logged().sort()).toEqual(['all\t2\tINSERT\ta', 'vip\tenter\t3']);
@@ -208,13 +236,20 @@ describe('glyphcase.watch', () => {
 
   it('needs permission to read, and a right filter, at once', async () => {
     expect(await failing(`glyphcase.watch("_capsule_log", function() end)`)).toMatchObject({ code: 'GC_PERMISSION' });
-    expect(await failing(`glyphcase.watch("orders", "statsu = 1", function() end)`)).toMatchObject({ code: expect.stringMatching(/GC_(BAD_FILTER|NO_SUCH_COLUMN)/) });
+    expect(await failing(`glyphcase.watch("orders", "statsu = 1", function() end)`)).toMatchObject({
+      code: expect.stringMatching(/GC_(BAD_FILTER|NO_SUCH_COLUMN)/),
+    });
   });
 
   it('logs what its function throws, and goes on', async () => {
     const host = await skillHost({ schema: ORDERS });
-    await loadSkill(host, 'demo', `function on_activate() glyphcase.watch("orders", function(events)
-        glyphcase.insert("orders", { id = 100 }) if events[1].row_id == 1 then error("first") end end) end`, may('orders'));
+    await loadSkill(
+      host,
+      'demo',
+      `function on_activate() glyphcase.watch("orders", function(events)
+        glyphcase.insert("orders", { id = 100 }) if events[1].row_id == 1 then error("first") end end) end`,
+      may('orders'),
+    );
     host.run('INSERT INTO orders(id) VALUES (1)');
     await host.rest();
     expect(host.logged().join()).toMatch(/The watch on orders failed: .*main\.lua:2: first/);
@@ -228,8 +263,16 @@ describe('glyphcase.watch', () => {
 describe('the rest', () => {
   it('has config with defaults, its own id, and require of its own files as they were', async () => {
     const host = await skillHost({ skills: { configs: { demo: { rate: 3 } } } });
-    const config = { type: 'object', properties: { currency: { type: 'string', default: 'EUR' }, rate: { type: 'number' } } };
-    const report = await loadSkill(host, 'demo', 'function f() return { glyphcase.config, glyphcase.skill, os.execute == nil, io == nil } end', { config });
+    const config = {
+      type: 'object',
+      properties: { currency: { type: 'string', default: 'EUR' }, rate: { type: 'number' } },
+    };
+    const report = await loadSkill(
+      host,
+      'demo',
+      'function f() return { glyphcase.config, glyphcase.skill, os.execute == nil, io == nil } end',
+      { config },
+    );
     expect(report.state).toBe('active');
     expect(await host.skills.call('demo', 'f')).toEqual([{ currency: 'EUR', rate: 3 }, 'demo', true, true]);
   });

@@ -47,7 +47,10 @@ describe('a skill', () => {
       `function on_install() glyphcase.insert("orders", { status = "seed" }); if not allowed() then error("not yet") end end`,
       { permissions: { database: { write: ['orders'] }, functions: ['allowed'] } },
     );
-    expect(report).toMatchObject({ state: 'waiting', reasons: [expect.stringContaining('waiting (function allowed)')] });
+    expect(report).toMatchObject({
+      state: 'waiting',
+      reasons: [expect.stringContaining('waiting (function allowed)')],
+    });
     let allowed = false;
     host.skills.registerFunction('allowed', () => allowed);
     await host.rest();
@@ -64,7 +67,11 @@ describe('a skill', () => {
 
   it('does not install again when only its activation fails', async () => {
     const host = await skillHost();
-    await loadSkill(host, 'demo', `function on_install() print("install") end function on_activate() error("broken") end`);
+    await loadSkill(
+      host,
+      'demo',
+      `function on_install() print("install") end function on_activate() error("broken") end`,
+    );
     await host.skills.enable('demo');
     expect(host.logged().filter((line) => line === 'install')).toHaveLength(1);
   });
@@ -75,7 +82,11 @@ describe('a skill', () => {
     const broken = `function on_upgrade() glyphcase.insert("orders", { status = "migrated" }) end function on_activate() error("no") end`;
     writeSkill(host.dir, 'demo', broken, { version: '2.0.0', ...may('orders') });
     const report = await host.skills.reload('demo');
-    expect(report).toMatchObject({ state: 'active', version: '1.0.0', reasons: [expect.stringContaining('version 1.0.0 goes on')] });
+    expect(report).toMatchObject({
+      state: 'active',
+      version: '1.0.0',
+      reasons: [expect.stringContaining('version 1.0.0 goes on')],
+    });
     expect(host.db.all('SELECT * FROM orders')).toEqual([]);
     writeSkill(host.dir, 'demo', NOTED, { version: '2.1.0' });
     expect(await host.skills.reload('demo')).toMatchObject({ state: 'active', version: '2.1.0', reasons: [] });
@@ -110,7 +121,9 @@ describe('a skill', () => {
 
   it('says at once when a table cannot be watched, or a filter is wrong', async () => {
     const host = await skillHost({ schema: `${ORDERS}; CREATE VIEW v AS SELECT * FROM orders` });
-    expect(await loadSkill(host, 'a', 'function on_data_changed() end', { watches: ['v'] })).toMatchObject({ state: 'failed' });
+    expect(await loadSkill(host, 'a', 'function on_data_changed() end', { watches: ['v'] })).toMatchObject({
+      state: 'failed',
+    });
     const wrong = { watches: [{ table: 'orders', filter: 'statsu = 1' }] };
     const report = await loadSkill(host, 'b', 'function on_data_changed() end', wrong);
     expect(report.state).toBe('failed');
@@ -168,7 +181,10 @@ describe('a skill', () => {
     for (let round = 0; round < 5; round += 1) {
       const main = `function on_activate() glyphcase.watch("orders", function() end) end function on_data_changed() end
         function validate_insert() return true end`;
-      await loadSkill(host, 'demo', main, { watches: ['orders'], permissions: { database: { read: ['orders'] }, hooks: ['orders'] } });
+      await loadSkill(host, 'demo', main, {
+        watches: ['orders'],
+        permissions: { database: { read: ['orders'] }, hooks: ['orders'] },
+      });
       expect(host.kernel.hooks.validateInsert.used).toBe(true);
       await host.skills.unload('demo');
     }
@@ -198,7 +214,9 @@ describe('log lines', () => {
     await host.clock.advance(300);
     await host.rest();
     expect(host.db.value('SELECT count(*) FROM _skill_logs')).toBe(500);
-    expect(sqlite3(host.file, 'SELECT level, message FROM _skill_logs ORDER BY id DESC LIMIT 1')).toBe('warn|done\t{"n":900}\tnil\n');
+    expect(sqlite3(host.file, 'SELECT level, message FROM _skill_logs ORDER BY id DESC LIMIT 1')).toBe(
+      'warn|done\t{"n":900}\tnil\n',
+    );
     await host.skills.call('demo', 'chat', 5000);
     expect(host.skills.logs('demo').length).toBeLessThanOrEqual(1000);
     expect(host.logged().at(-1)).toContain('left out');

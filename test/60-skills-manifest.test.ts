@@ -28,12 +28,15 @@ describe('a manifest', () => {
     mkdirSync(dir);
     writeFileSync(join(dir, 'main.lua'), '');
     expect(() => readManifest(readFolder(dir), '1.0.0')).toThrow(/manifest\.json is missing/);
-    expect(complaint('{ "id": "demo",\n  "version": "1.0.0",\n  oops }')).toMatch(/^demo\/manifest\.json:3: not valid JSON/);
+    expect(complaint('{ "id": "demo",\n  "version": "1.0.0",\n  oops }')).toMatch(
+      /^demo\/manifest\.json:3: not valid JSON/,
+    );
     expect(complaint('{ "id": "demo"')).toMatch(/manifest\.json:1: not valid JSON/);
   });
 
   it('names the line and the likely key of a misspelt one', () => {
-    const text = '{\n  "id": "demo",\n  "version": "1.0.0",\n  "permissions": {\n    "database": {\n      "raed": ["a"]\n    }\n  }\n}';
+    const text =
+      '{\n  "id": "demo",\n  "version": "1.0.0",\n  "permissions": {\n    "database": {\n      "raed": ["a"]\n    }\n  }\n}';
     expect(complaint(text)).toBe(
       "demo/manifest.json:6: permissions.database.raed: unknown key 'raed' (did you mean 'read'?)",
     );
@@ -41,7 +44,9 @@ describe('a manifest', () => {
   });
 
   it('has an id equal to the folder, and a version', () => {
-    expect(complaint({ id: 'other' })).toMatch(/demo\/manifest\.json:2: id: must be the folder's name, "demo", not "other"/);
+    expect(complaint({ id: 'other' })).toMatch(
+      /demo\/manifest\.json:2: id: must be the folder's name, "demo", not "other"/,
+    );
     expect(complaint({}, 'Not_A_Skill')).toContain('id: must match pattern');
     expect(complaint({ version: 'one' })).toContain('must be a semantic version such as 1.0.0');
     expect(complaint('{ "id": "demo" }')).toContain("the key 'version' is missing");
@@ -65,7 +70,10 @@ describe('a manifest', () => {
   });
 
   it('limits time and memory', () => {
-    expect(limitsOf(read({ limits: { time: '500ms', memory: '8MB' } }))).toEqual({ timeMs: 500, memoryBytes: 8 * 1024 * 1024 });
+    expect(limitsOf(read({ limits: { time: '500ms', memory: '8MB' } }))).toEqual({
+      timeMs: 500,
+      memoryBytes: 8 * 1024 * 1024,
+    });
     expect(limitsOf(read({}))).toEqual({});
     expect(complaint({ limits: { time: 'soon' } })).toContain('limits.time');
     expect(complaint({ limits: { memory: 'much' } })).toContain('limits.memory');

@@ -81,11 +81,17 @@ export function writeSkill(
 }
 
 /** Writes and loads a skill. */
-export function loadSkill(host: SkillHost, id: string, main: string, manifest: ManifestText = {}): Promise<SkillReport> {
+export function loadSkill(
+  host: SkillHost,
+  id: string,
+  main: string,
+  manifest: ManifestText = {},
+): Promise<SkillReport> {
   return host.skills.load(writeSkill(host.dir, id, main, manifest));
 }
 
-export const ORDERS = 'CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT, total REAL, note TEXT, meta JSON, data BLOB)';
+export const ORDERS =
+  'CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT, total REAL, note TEXT, meta JSON, data BLOB)';
 
 /** Permissions on tables: `may('orders', 'items')` reads and writes both. */
 export const may = (...tables: readonly string[]): Readonly<Record<string, unknown>> => ({

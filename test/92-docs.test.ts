@@ -47,6 +47,8 @@ function typeErrors(files: readonly string[]): readonly string[] {
     ...options,
     typeRoots: [join(root, 'node_modules/@types')],
     moduleDetection: ts.ModuleDetectionKind.Force,
+    // It minds absolute paths, which stand here for the package's name.
+    rewriteRelativeImportExtensions: false,
   });
   return files.flatMap((file) => {
     const source = program.getSourceFile(file);
@@ -88,13 +90,9 @@ describe('the reader of documents', () => {
   });
 
   test('notices an example that does not compile', () => {
-    const file = join(tempDir(), 'wrong.ts');
-    writeFileSync(
-      file,
-      resolved(
-        "import { GlyphCase } from 'glyphcase';\nexport const n: string = new GlyphCase(':memory:').filename.length;\n",
-      ),
-    );
+    const source =
+      "import { GlyphCase } from 'glyphcase';\nexport const n: string = new GlyphCase(':memory:').filename.length;";
+    const file = lay({ name: 'wrong', place: 'x.md:1', source, files: {}, prints: undefined });
     expect(typeErrors([file])).toEqual(["wrong.ts:2: Type 'number' is not assignable to type 'string'."]);
   });
 });

@@ -4,20 +4,20 @@
  * Data flows one way: trigger → log → ledger (whose transaction) → commit seen → router (whose watcher) → delivery.
  */
 import { randomUUID } from 'node:crypto';
-import { GlyphError, alteredTable, messageOf, statements } from '../../sdk/plugin.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Params, PluginContext } from '../../sdk/plugin.ts';
 import { CommitWatch } from './commits.ts';
 import type { CapsuleConfig } from './config.ts';
 import { Delivery } from './delivery.ts';
-import type { Subscriber } from './delivery.ts';
 import { findTable, readLayout } from './layout.ts';
 import { Ledger } from './ledger.ts';
 import { LogReader } from './log-reader.ts';
 import { Reactions } from './reactions.ts';
 import { Registry } from './registry.ts';
-import { prune } from './retention.ts';
 import { Router } from './router.ts';
+import { SchemaWatch } from './schema-watch.ts';
 import { createStore } from './store.ts';
+import { Subscriptions, parseReset } from './subscriptions.ts';
 import { WatchedTables } from './tables.ts';
 import type { SchemaChange } from './tables.ts';
 import type {
@@ -33,12 +33,8 @@ import type {
   Subscription,
   Watcher,
 } from './types.ts';
+import { Upkeep } from './upkeep.ts';
 import { Watchers } from './watchers.ts';
-
-const BEAT_MS = 30_000;
-const DAY_MS = 86_400_000;
-/** How often cursors and the host's position are written while they move; in ms. */
-const STORE_MS = 1000;
 
 interface TableOptions {
   readonly batchSize?: number;
@@ -56,8 +52,10 @@ export class Capsule implements CapsuleService {
   readonly #reactions: Reactions;
   readonly #watchers: Watchers;
   readonly #commits: CommitWatch;
+  readonly #subscriptions: Subscriptions;
+  readonly #schema: SchemaWatch;
+  readonly #upkeep: Upkeep;
   readonly #tableOptions = new Map<string, TableOptions>();
-  readonly #releases = new Map<string, () => void>();
   readonly #reactionWaiters: (() => void)[] = [];
   #end: number;
 
@@ -66,8 +64,8 @@ export class Capsule implements CapsuleService {
     const { db, clock, log } = ctx;
     const now = (): number => clock.now();
     createStore(db);
-    this.#tables = new WatchedTables(db);
     this.#registry = new Registry(db);
+    this.#tables = new WatchedTables(db, (names) => this.#registry.setTables(names));
     this.#ledger = new Ledger(db, now);
     this.#reader = new LogReader({
       db,
@@ -90,8 +88,8 @@ export class Capsule implements CapsuleService {
       currentLayout: (table) => this.#tables.current(table),
     });
     this.#end = this.#readEnd();
-    const boundary = (from: number, end: number): number =>
-      this.boundary(from, this.batchSize ?? ctx.config.batchSize, end);
+    const boundary = (from: number, end: number, size?: number): number =>
+      this.boundary(from, size ?? this.batchSize ?? ctx.config.batchSize, end);
     const { router, registry } = { router: this.#router, registry: this.#registry };
     this.#delivery = new Delivery({ db, clock, logger: log, router, registry, boundary }, this.#end);
     this.#reactions = new Reactions({
@@ -111,9 +109,33 @@ export class Capsule implements CapsuleService {
       router,
       reader: this.#reader,
       now,
-      unsubscribeAll: (id) => this.#unsubscribeAll(id),
+      unsubscribeAll: (watcher) => this.#subscriptions.unsubscribeAll(watcher),
     });
     this.#commits = new CommitWatch({ db, clock, onCommit: () => this.look() });
+    const { delivery, commits, tables, reactions } = {
+      delivery: this.#delivery,
+      commits: this.#commits,
+      tables: this.#tables,
+      reactions: this.#reactions,
+    };
+    this.#subscriptions = new Subscriptions({ db, registry, delivery, commits, look: () => this.look() });
+    this.#schema = new SchemaWatch({
+      db,
+      logger: log,
+      tables,
+      registry,
+      onChange: (change) => this.#onSchemaChange(change),
+      onReset: (table, reset) => this.#onReset(table, reset),
+    });
+    this.#upkeep = new Upkeep({
+      ctx,
+      delivery,
+      reactions,
+      registry,
+      tables,
+      tableDays: () => this.#tableDays(),
+      restore: () => this.#restore(),
+    });
     this.#enter();
     this.#listen();
   }
@@ -142,64 +164,37 @@ export class Capsule implements CapsuleService {
     this.#watchers.unwatch(watcher);
   }
 
-  subscribe(watcherOrId: Watcher | string, handler: EventHandler, options: SubscribeOptions = {}): Subscription {
-    const watcher = this.#watchers.get(watcherOrId);
-    if (typeof handler !== 'function') throw new GlyphError('GC_BAD_ARGUMENT', 'subscribe() takes a handler function');
-    if (options.signal?.aborted === true)
-      throw new GlyphError('GC_BAD_ARGUMENT', 'The signal given to subscribe() is aborted already');
-    this.look();
-    const stored = options.name === undefined ? undefined : this.#storedSubscription(options.name);
-    const start = stored?.cursor ?? this.#startOf(options.from);
-    const subscriber: Subscriber = {
-      id: stored?.id ?? randomUUID(),
-      watcherId: watcher.id,
-      handler,
-      ...(options.name === undefined ? {} : { name: options.name }),
-      ...(options.filter === undefined ? {} : { filter: options.filter }),
-      ...(options.debounce === undefined ? {} : { debounce: options.debounce }),
-      at: start,
-      stored: start,
-      state: 'idle',
-      timer: undefined,
-      reset: parseReset(stored?.reset ?? null),
-      delivered: 0,
-      failures: 0,
-      attempts: 0,
-      lastError: undefined,
-    };
-    return this.#start(subscriber, watcher, options);
+  subscribe(watcher: Watcher | string, handler: EventHandler, options: SubscribeOptions = {}): Subscription {
+    return this.#subscriptions.subscribe(this.#watchers.get(watcher), handler, options);
   }
 
   unsubscribe(subscription: Subscription | string): void {
-    const id = typeof subscription === 'string' ? subscription : subscription.id;
-    const subscriber = this.#delivery.remove(id);
-    if (subscriber === undefined) return;
-    this.#releases.get(id)?.();
-    this.#releases.delete(id);
-    const { watcherId } = subscriber;
-    this.#ctx.db.deferWrite(() => this.#registry.removeSubscription(id, watcherId));
+    this.#subscriptions.unsubscribe(typeof subscription === 'string' ? subscription : subscription.id);
   }
 
   react(reaction: Reaction): ReactionHandle {
     const watchers = reaction.watches.map((one) => this.#watchers.watch(one.table, one.filter, undefined, true));
-    const stored = this.#registry.findSubscription(reaction.name);
-    const id = stored?.id ?? randomUUID();
     const [first] = watchers;
     if (first === undefined) throw new GlyphError('GC_BAD_ARGUMENT', `The reaction ${reaction.name} watches nothing`);
     this.look();
-    const cursor = stored?.cursor ?? this.#end;
-    this.#ctx.db.deferWrite(() => {
-      for (const watcher of watchers) this.#registry.makeDurable(watcher.id);
+    // Found and entered in one transaction: two hosts that start at once must not each make a cursor of that name.
+    const { id, cursor, stored } = this.#ctx.db.write(() => {
+      const found = this.#registry.findSubscription(reaction.name);
+      const row = { id: found?.id ?? randomUUID(), cursor: found?.cursor ?? this.#end, stored: found };
+      for (const watcher of watchers) {
+        this.#watchers.store(watcher.id);
+        this.#registry.makeDurable(watcher.id);
+      }
       this.#registry.addSubscription({
-        id,
+        id: row.id,
         watcherId: first.id,
         listenerId: reaction.name,
         listenerType: reaction.listenerType,
         name: reaction.name,
-        cursor,
+        cursor: row.cursor,
       });
+      return row;
     });
-    this.#ctx.db.flushDeferred();
     const reset = parseReset(stored?.reset ?? null);
     if (reset !== undefined) {
       reaction.reset?.(reset);
@@ -209,7 +204,7 @@ export class Capsule implements CapsuleService {
       id,
       reaction,
       watcherIds: new Set(watchers.map((watcher) => watcher.id)),
-      at: cursor < this.#delivery.position ? cursor : undefined,
+      at: cursor,
       state: 'idle',
       attempts: 0,
       delivered: 0,
@@ -242,6 +237,14 @@ export class Capsule implements CapsuleService {
     this.#tableOptions.set(layout.table, options);
   }
 
+  #tableDays(): ReadonlyMap<string, number> {
+    const days = new Map<string, number>();
+    for (const [table, { retentionDays }] of this.#tableOptions) {
+      if (retentionDays !== undefined) days.set(table, retentionDays);
+    }
+    return days;
+  }
+
   recreateTriggers(table: string): RepairReport {
     const report = this.#tables.repair(table);
     this.#router.invalidate(report.table);
@@ -257,7 +260,11 @@ export class Capsule implements CapsuleService {
       this.#ledger.noteExternal(this.#end, end);
       this.#advance(end);
     }
-    if (this.#tables.schemaMoved()) this.#verify('outside');
+    if (!db.busy) {
+      this.#ledger.looked();
+      // In an open transaction it would be that one's own change.
+      this.#schema.lookSoon('outside');
+    }
     return this.#end;
   }
 
@@ -271,7 +278,7 @@ export class Capsule implements CapsuleService {
     const routed = this.#router.route(from, to);
     const waiting = this.#delivery.deliver(to, routed);
     this.#reactions.deliver(from, routed);
-    this.#storeSoon();
+    this.#upkeep.storeSoon();
     return waiting;
   }
 
@@ -280,7 +287,7 @@ export class Capsule implements CapsuleService {
     while (this.#reactions.anyBehind(seq)) {
       await new Promise<void>((resolve) => this.#reactionWaiters.push(resolve));
     }
-    this.#ctx.db.deferWrite(() => this.#store());
+    this.#ctx.db.deferWrite(() => this.#upkeep.store());
     this.#ctx.db.flushDeferred();
   }
 
@@ -290,22 +297,7 @@ export class Capsule implements CapsuleService {
   }
 
   prune(): PruneReport {
-    const { db, config, clock } = this.#ctx;
-    db.flushDeferred();
-    db.write(() => this.#store());
-    return prune({
-      db,
-      registry: this.#registry,
-      config,
-      now: () => clock.now(),
-      tableDays: () =>
-        new Map(
-          [...this.#tableOptions].flatMap(([table, { retentionDays }]) =>
-            retentionDays === undefined ? [] : [[table, retentionDays]],
-          ),
-        ),
-      hostPosition: () => this.#delivery.hostPosition,
-    });
+    return this.#upkeep.prune();
   }
 
   stats(): CapsuleStats {
@@ -320,23 +312,28 @@ export class Capsule implements CapsuleService {
     };
   }
 
-  close(): void {
-    const { db } = this.#ctx;
+  /** Takes everything of this host out of the file. Waits while somebody else holds the writer. */
+  async close(): Promise<void> {
+    const { db, log } = this.#ctx;
     this.#commits.stop();
-    db.deferWrite(() => this.#store());
+    db.deferWrite(() => this.#upkeep.store());
     db.flushDeferred();
     const names = this.#tables.names;
     this.#reactions.close();
-    this.#delivery.close();
-    for (const release of this.#releases.values()) release();
-    this.#releases.clear();
+    this.#subscriptions.close();
     this.#router.close();
     this.#watchers.clear();
     db.deferWrite(() => {
       this.#registry.leave();
       this.#watchers.releaseUnwanted(names);
     });
-    db.flushDeferred();
+    if (db.flushDeferred()) return;
+    try {
+      await db.exclusive(() => undefined);
+      db.flushDeferred();
+    } catch (error) {
+      log.warn(`What this host has in ${db.filename} is left for the next one to clear away: ${messageOf(error)}`);
+    }
   }
 
   /** Enters this host in the file, and attaches what earlier runs want watched. */
@@ -360,44 +357,45 @@ export class Capsule implements CapsuleService {
 
   #listen(): void {
     const { hooks, db } = this.#ctx;
-    hooks.begin.tap('capsule', (transaction) => this.#ledger.begin(transaction));
-    hooks.preCommit.tap('capsule', (transaction) => {
-      const span = this.#ledger.preCommit(transaction);
-      if (span !== undefined) this.#reactions.noteOrigin(span.id);
+    hooks.begin.tap('capsule', (transaction) => {
+      this.#ledger.begin(transaction);
+      this.#schema.lookSoon('outside');
     });
+    hooks.preCommit.tap('capsule', (transaction) => this.#ledger.preCommit(transaction));
     hooks.committed.tap('capsule', (transaction) => {
       const end = this.#ledger.committed(transaction);
       if (end !== undefined) this.#advance(end);
+      this.#schema.lookSoon('host');
     });
     hooks.rolledBack.tap('capsule', () => {
-      if (this.#tables.schemaMoved()) this.#verify('host');
+      if (!this.#tables.schemaMoved()) return;
+      this.#tables.forget();
+      db.deferWrite(() => this.#watchers.restore());
+      this.#schema.lookSoon('host');
     });
     hooks.rawCommit.tap('capsule', () => {
       const end = this.#ledger.rawCommit();
       if (end !== undefined) this.#advance(end);
-      if (this.#tables.schemaMoved()) this.#verify('host');
+      this.#schema.lookSoon('host');
     });
-    hooks.beforeSchemaChange.tap('capsule', (sql) => {
-      for (const statement of statements(sql)) {
-        const altered = alteredTable(statement);
-        if (altered?.kind === 'alter' && altered.action === 'drop column') this.#tables.suspend(altered.table);
-      }
-    });
-    hooks.afterSchemaChange.tap('capsule', () => this.#verify('host'));
+    hooks.beforeSchemaChange.tap('capsule', (sql) => this.#schema.beforeChange(sql));
+    hooks.afterSchemaChange.tap('capsule', () => this.#schema.verify('host'));
     this.#ctx.defer(() => this.close(), 'capsule');
-    this.#ctx.every(BEAT_MS, () => db.deferWrite(() => this.#store()));
-    this.#ctx.every(DAY_MS, () => this.#pruneQuietly());
-    this.#ctx.timeout(0, () => this.#pruneQuietly());
+    this.#upkeep.start();
     this.#commits.start();
   }
 
-  #pruneQuietly(): void {
-    try {
-      const report = this.prune();
-      if (report.removed > 0)
-        this.#ctx.log.info(`Removed ${report.removed} old rows from the change log`, { ...report });
-    } catch (error) {
-      this.#ctx.log.error(`Retention failed: ${messageOf(error)}`, { error });
+  #onSchemaChange(change: SchemaChange): void {
+    this.#router.invalidate(change.table, change.newName);
+    const layout = this.#tables.current(change.newName ?? change.table);
+    if (layout !== undefined) this.#reader.widen(layout);
+    this.#ctx.emit('capsule:schema', change);
+  }
+
+  #onReset(table: string, reset: Reset): void {
+    for (const watcher of this.#watchers.on(table)) {
+      this.#delivery.reset(watcher.id, reset);
+      this.#reactions.reset(watcher.id, reset);
     }
   }
 
@@ -414,136 +412,17 @@ export class Capsule implements CapsuleService {
   }
   #endStatement: ReturnType<PluginContext['db']['prepare']> | undefined;
 
-  /** Repairs what a schema change did to watched tables, and tells those who have to know. */
-  #verify(by: 'host' | 'outside'): void {
-    for (const change of this.#tables.verify()) {
-      this.#router.invalidate(change.table, change.newName);
-      if (change.newName !== undefined) {
-        const { table, newName } = change;
-        this.#ctx.db.deferWrite(() => this.#registry.rename(table, newName));
-      }
-      const layout = this.#tables.current(change.newName ?? change.table);
-      if (layout !== undefined) this.#reader.widen(layout);
-      this.#ctx.log.info(`Table "${change.table}" was ${describe(change)}`, { ...change });
-      this.#ctx.emit('capsule:schema', change);
-      if (by === 'outside' && change.kind !== 'renamed') this.#tellReset(change);
-    }
-  }
-
-  #tellReset(change: SchemaChange): void {
-    const reset: Reset = {
-      reason: 'schema',
-      message: `Another program changed the table "${change.table}" (${describe(change)}); changes around that moment may be missing`,
-    };
-    this.#ctx.db.deferWrite(() => this.#registry.markReset(change.table, JSON.stringify(reset)));
-    for (const watcher of this.#watchers.on(change.table)) {
-      this.#delivery.reset(watcher.id, reset);
-      this.#reactions.reset(watcher.id, reset);
-    }
-  }
-
-  #start(subscriber: Subscriber, watcher: Watcher, options: SubscribeOptions): Subscription {
-    const { db } = this.#ctx;
-    const { id, name, filter, handler } = subscriber;
-    const listenerId = options.listenerId ?? name ?? id;
-    watcher.subscriptions.add(id);
-    this.#delivery.add(subscriber);
-    db.deferWrite(() => {
-      if (name !== undefined) this.#registry.makeDurable(watcher.id);
-      this.#registry.addSubscription({
-        id,
-        watcherId: watcher.id,
-        listenerId,
-        listenerType: options.listenerType ?? 'custom',
-        ...(name === undefined ? {} : { name, cursor: subscriber.stored }),
-      });
-    });
-    // A durable subscription is a promise: from now on nothing is missed, so it must be in the file.
-    if (name !== undefined) db.flushDeferred();
-    const hold = this.#commits.hold();
-    const abort = (): void => this.unsubscribe(id);
-    options.signal?.addEventListener('abort', abort, { once: true });
-    this.#releases.set(id, () => {
-      hold();
-      watcher.subscriptions.delete(id);
-      options.signal?.removeEventListener('abort', abort);
-    });
-    const cursor = (): number => this.#delivery.cursorOf(subscriber);
-    return {
-      id,
-      watcherId: watcher.id,
-      listenerId,
-      handler,
-      ...(name === undefined ? {} : { name }),
-      ...(filter === undefined ? {} : { filter }),
-      get cursor() {
-        return cursor();
-      },
-      [Symbol.dispose]: () => this.unsubscribe(id),
-    };
-  }
-
-  #storedSubscription(name: string): ReturnType<Registry['findSubscription']> {
-    this.#ctx.db.flushDeferred();
-    const stored = this.#registry.findSubscription(name);
-    if (stored !== undefined && this.#delivery.get(stored.id) !== undefined) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `A durable subscription named "${name}" is running already`);
-    }
-    return stored;
-  }
-
-  #startOf(from: SubscribeOptions['from']): number {
-    if (from === undefined || from === 'now') return this.#end;
-    if (typeof from !== 'number' || !Number.isSafeInteger(from) || from < 0) {
-      throw new GlyphError('GC_BAD_OPTION', `subscribe(): "from" is 'now' or a seq, not ${JSON.stringify(from)}`);
-    }
-    return Math.min(from, this.#end);
-  }
-
-  #unsubscribeAll(watcherId: string): void {
-    for (const subscriber of [...this.#delivery.subscribers]) {
-      if (subscriber.watcherId === watcherId) this.unsubscribe(subscriber.id);
-    }
-  }
-
-  #storeSoon(): void {
-    if (this.#storing) return;
-    this.#storing = true;
-    this.#ctx.clock.timeout(() => {
-      this.#storing = false;
-      if (this.#ctx.db.sqlite.open) this.#ctx.db.deferWrite(() => this.#store());
-    }, STORE_MS);
-  }
-  #storing = false;
-
-  /** Inside a transaction. */
-  #store(): void {
-    this.#delivery.storeCursors();
-    this.#reactions.storeCursors();
-    this.#registry.beat(this.#delivery.hostPosition);
+  /** Another host took this one for dead and removed its rows. Inside a transaction. */
+  #restore(): void {
+    this.#registry.enter(this.#delivery.hostPosition);
+    this.#registry.setTables(this.#tables.names);
+    this.#watchers.restore();
+    this.#subscriptions.restore();
+    this.#schema.verify('outside');
   }
 
   #wakeReactionWaiters(): void {
     const waiters = this.#reactionWaiters.splice(0);
     for (const wake of waiters) wake();
-  }
-}
-
-function parseReset(stored: string | null): Reset | undefined {
-  return stored === null ? undefined : (JSON.parse(stored) as Reset);
-}
-
-function describe(change: SchemaChange): string {
-  switch (change.kind) {
-    case 'renamed':
-      return `renamed to "${change.newName ?? ''}"`;
-    case 'changed':
-      return 'given another layout';
-    case 'dropped':
-      return 'dropped';
-    case 'returned':
-      return 'created again';
-    case 'repaired':
-      return 'left without its triggers, which were put back';
   }
 }

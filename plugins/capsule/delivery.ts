@@ -2,42 +2,25 @@
  * Gives ranges of the log to subscribers, each at its own pace.
  *
  * The log is the queue: a subscriber is a cursor. One that keeps up is *live*, its cursor is the common position and costs
- * nothing when a range does not concern it. One that is slow, paused or behind reads the log for itself.
+ * nothing when a range does not concern it. One that is slow, paused or behind reads the log for itself; one that came
+ * when changes were still to be delivered is *ahead*, and waits for the common position to reach it.
  * Invariants: a subscriber's handler runs serially, in commit order, whole transactions at a time; nobody waits for it; a
  * durable subscriber's cursor moves only after its handler succeeded.
  */
-import { GlyphError, messageOf } from '../../sdk/plugin.ts';
-import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
+import { messageOf } from '../../sdk/plugin.ts';
+import type { Clock, Database, Logger } from '../../sdk/plugin.ts';
 import type { Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
-import type { Batch, ChangeEvent, EventHandler, Reset, SubscriptionStats } from './types.ts';
+import { batchOf, isDebouncing, isThenable, label, statsOf, wantedBy, withGrace } from './subscriber.ts';
+import type { Subscriber } from './subscriber.ts';
+import type { ChangeEvent, Reset, SubscriptionStats } from './types.ts';
 
-/** How long a delivery waits for handlers that are nearly done, in ms; slower ones go on by themselves. */
-const GRACE_MS = 5;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
-
-/** One subscription, running. */
-export interface Subscriber {
-  readonly id: string;
-  readonly watcherId: string;
-  readonly handler: EventHandler;
-  readonly name?: string;
-  readonly filter?: (event: ChangeEvent) => boolean;
-  readonly debounce?: number;
-  /** Undefined while live: its cursor is then the common position. */
-  at: number | undefined;
-  /** What the file says, for durable ones. */
-  stored: number;
-  state: 'idle' | 'running' | 'paused' | 'closed';
-  timer: Timer | undefined;
-  reset: Reset | undefined;
-  delivered: number;
-  failures: number;
-  /** Failures in a row. */
-  attempts: number;
-  lastError: string | undefined;
-}
+/** An in-memory database is read again after so many ms when a transaction is open. */
+const BUSY_MS = 2;
+/** What a debounced subscriber gets at once, in log rows. */
+const DEBOUNCED_ROWS = 50_000;
 
 export interface DeliveryOptions {
   readonly db: Database;
@@ -45,13 +28,15 @@ export interface DeliveryOptions {
   readonly logger: Logger;
   readonly router: Router;
   readonly registry: Registry;
-  readonly boundary: (from: number, end: number) => number;
+  /** Where a batch from `from` on ends; of the usual size unless told. */
+  readonly boundary: (from: number, end: number, size?: number) => number;
 }
 
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #byWatcher = new Map<string, Set<Subscriber>>();
   readonly #all = new Map<string, Subscriber>();
+  readonly #ahead = new Set<Subscriber>();
   readonly #waiters: { readonly seq: number; readonly done: () => void }[] = [];
   position: number;
   batches = 0;
@@ -79,11 +64,7 @@ export class Delivery {
     const group = this.#byWatcher.get(subscriber.watcherId);
     if (group === undefined) this.#byWatcher.set(subscriber.watcherId, new Set([subscriber]));
     else group.add(subscriber);
-    if (subscriber.reset !== undefined || (subscriber.at !== undefined && subscriber.at < this.position)) {
-      this.#soon(subscriber);
-    } else {
-      subscriber.at = undefined;
-    }
+    this.#goOn(subscriber, this.cursorOf(subscriber));
   }
 
   remove(id: string): Subscriber | undefined {
@@ -93,6 +74,7 @@ export class Delivery {
     subscriber.state = 'closed';
     subscriber.timer?.cancel();
     this.#all.delete(id);
+    this.#ahead.delete(subscriber);
     const group = this.#byWatcher.get(subscriber.watcherId);
     group?.delete(subscriber);
     if (group?.size === 0) this.#byWatcher.delete(subscriber.watcherId);
@@ -106,6 +88,7 @@ export class Delivery {
     this.batches += 1;
     const ready = this.#detachReady(routed, from);
     this.position = to;
+    for (const subscriber of this.#ahead) if (this.cursorOf(subscriber) <= to) this.#goOn(subscriber, this.cursorOf(subscriber));
     const pending: Promise<void>[] = [];
     for (const { subscriber, events } of ready) {
       const running = this.#give(subscriber, events, to);
@@ -118,13 +101,20 @@ export class Delivery {
     return withGrace(pending);
   }
 
-  /** Tells subscribers of a watcher that what they saw is void. */
+  /** Tells durable subscribers of a watcher that what they saw is void. */
   reset(watcherId: string, reset: Reset): void {
     for (const subscriber of this.#byWatcher.get(watcherId) ?? []) {
-      if (subscriber.name === undefined) continue;
-      subscriber.reset = reset;
-      subscriber.at = this.cursorOf(subscriber);
-      this.#soon(subscriber);
+      if (subscriber.name !== undefined) this.#reset(subscriber, reset, this.cursorOf(subscriber));
+    }
+  }
+
+  /** Tells durable subscribers that lag behind what is left of the log. `find` gives what the file says of one. */
+  resetByFile(find: (name: string) => { readonly cursor: number; readonly reset: Reset | undefined } | undefined): void {
+    for (const subscriber of this.#all.values()) {
+      const stored = subscriber.name === undefined ? undefined : find(subscriber.name);
+      if (stored?.reset === undefined || stored.cursor <= this.cursorOf(subscriber)) continue;
+      subscriber.stored = stored.cursor;
+      this.#reset(subscriber, stored.reset, stored.cursor);
     }
   }
 
@@ -133,9 +123,7 @@ export class Delivery {
     return new Promise((resolve) => {
       this.#waiters.push({ seq, done: resolve });
       // A debounced subscriber is not made to wait when somebody wants everything handled.
-      for (const subscriber of this.#all.values()) {
-        if (subscriber.state === 'paused' && subscriber.attempts === 0) this.#resume(subscriber);
-      }
+      for (const subscriber of [...this.#all.values()]) if (isDebouncing(subscriber)) this.#resume(subscriber);
       this.#settle();
     });
   }
@@ -152,20 +140,7 @@ export class Delivery {
   }
 
   stats(end: number): SubscriptionStats[] {
-    return [...this.#all.values()].map((subscriber) => {
-      const { id, name, watcherId, delivered, failures, lastError } = subscriber;
-      const cursor = this.cursorOf(subscriber);
-      return {
-        id,
-        ...(name === undefined ? {} : { name }),
-        watcherId,
-        cursor,
-        lag: end - cursor,
-        delivered,
-        failures,
-        ...(lastError === undefined ? {} : { lastError }),
-      };
-    });
+    return [...this.#all.values()].map((subscriber) => statsOf(subscriber, this.cursorOf(subscriber), end));
   }
 
   /** The lowest cursor of subscribers that go with this host. */
@@ -186,9 +161,14 @@ export class Delivery {
     const ready: { subscriber: Subscriber; events: ChangeEvent[] }[] = [];
     for (const [watcherId, events] of routed) {
       for (const subscriber of this.#byWatcher.get(watcherId) ?? []) {
-        if (subscriber.at !== undefined) continue;
-        const wanted = subscriber.filter === undefined ? events : this.#filtered(subscriber, events);
+        const debouncing = isDebouncing(subscriber);
+        if (subscriber.at !== undefined && !debouncing) continue;
+        const wanted = wantedBy(subscriber, events, this.#options.logger);
         if (wanted.length === 0) continue;
+        if (debouncing) {
+          this.#pause(subscriber, subscriber.debounce ?? 0);
+          continue;
+        }
         subscriber.at = from;
         ready.push({ subscriber, events: wanted });
       }
@@ -196,23 +176,16 @@ export class Delivery {
     return ready;
   }
 
-  #filtered(subscriber: Subscriber, events: ChangeEvent[]): ChangeEvent[] {
-    try {
-      return events.filter((event) => subscriber.filter?.(event) === true);
-    } catch (error) {
-      this.#options.logger.error(`The filter of subscription ${label(subscriber)} threw: ${messageOf(error)}`);
-      return events;
-    }
-  }
-
   /** Calls the handler, and moves the cursor when it is done. Undefined when that is so already. */
   #give(subscriber: Subscriber, events: ChangeEvent[], to: number): Promise<void> | undefined {
+    // A handler that ran a moment ago may have unsubscribed this one.
+    if (subscriber.state === 'closed') return undefined;
     if (subscriber.debounce !== undefined && subscriber.state === 'idle') {
       this.#pause(subscriber, subscriber.debounce);
       return undefined;
     }
-    const from = subscriber.at as number;
-    const batch = this.#batch(subscriber, from, to);
+    const { reset } = subscriber;
+    const batch = batchOf(subscriber, subscriber.at as number, to, this.#options);
     subscriber.state = 'running';
     let result: unknown;
     try {
@@ -222,38 +195,16 @@ export class Delivery {
       return undefined;
     }
     if (!isThenable(result)) {
-      this.#handled(subscriber, events.length, to);
+      this.#handled(subscriber, events.length, to, reset);
       return undefined;
     }
     return Promise.resolve(result).then(
-      () => this.#handled(subscriber, events.length, to),
+      () => this.#handled(subscriber, events.length, to, reset),
       (error: unknown) => this.#failed(subscriber, error, to),
     );
   }
 
-  #batch(subscriber: Subscriber, from: number, to: number): Batch {
-    const { reset } = subscriber;
-    return {
-      from,
-      to,
-      ...(reset === undefined ? {} : { reset }),
-      acknowledge: () => {
-        const { db, registry } = this.#options;
-        if (subscriber.name === undefined) {
-          throw new GlyphError('GC_BAD_ARGUMENT', 'Only a durable subscription (one with a name) can be acknowledged');
-        }
-        if (db.current === undefined) {
-          throw new GlyphError(
-            'GC_TRANSACTION',
-            'acknowledge() belongs inside db.transaction(), with what the handler writes',
-          );
-        }
-        registry.moveCursor(subscriber.id, to);
-      },
-    };
-  }
-
-  #handled(subscriber: Subscriber, count: number, to: number): void {
+  #handled(subscriber: Subscriber, count: number, to: number, reset: Reset | undefined): void {
     if (subscriber.state === 'closed') return;
     subscriber.delivered += count;
     this.events += count;
@@ -261,43 +212,66 @@ export class Delivery {
       subscription: subscriber.id,
     });
     subscriber.attempts = 0;
-    subscriber.reset = undefined;
+    // Another reset may have come while it ran.
+    if (subscriber.reset === reset) subscriber.reset = undefined;
     this.#moved(subscriber, to);
   }
 
   #failed(subscriber: Subscriber, error: unknown, to: number): void {
     if (subscriber.state === 'closed') return;
+    const { registry, logger } = this.#options;
     subscriber.failures += 1;
     subscriber.attempts += 1;
     subscriber.lastError = messageOf(error);
-    const durable = subscriber.name !== undefined;
+    const acknowledged = subscriber.acknowledged === to && (registry.storedCursor(subscriber.id) ?? 0) >= to;
+    const again = subscriber.name !== undefined && !acknowledged;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** (subscriber.attempts - 1), LONGEST_RETRY_MS);
-    const next = durable ? `tried again in ${delay / 1000} s` : 'the batch is skipped';
-    this.#options.logger.error(`Subscription ${label(subscriber)} failed: ${messageOf(error)} (${next})`, { error });
-    if (durable) this.#pause(subscriber, delay);
+    const next = again ? `tried again in ${delay / 1000} s` : acknowledged ? 'after it acknowledged' : 'the batch is skipped';
+    logger.error(`Subscription ${label(subscriber)} failed: ${messageOf(error)} (${next})`, { error });
+    if (again) this.#pause(subscriber, delay);
     else this.#moved(subscriber, to);
     this.#settle();
   }
 
   #moved(subscriber: Subscriber, to: number): void {
-    subscriber.at = to;
     if (subscriber.name !== undefined) this.#storeCursor(subscriber, to);
     subscriber.state = 'idle';
-    if (to >= this.position) subscriber.at = undefined;
-    else this.#soon(subscriber);
+    this.#goOn(subscriber, to);
     this.#settle();
   }
 
   #storeCursor(subscriber: Subscriber, cursor: number): void {
     const { registry, db, logger } = this.#options;
-    const store = (): void => {
-      if (subscriber.stored >= cursor) return;
-      registry.moveCursor(subscriber.id, cursor);
+    if (subscriber.acknowledged === cursor && registry.storedCursor(subscriber.id) === cursor) {
       subscriber.stored = cursor;
-    };
-    db.deferWrite(store);
+      return;
+    }
+    db.deferWrite(() => {
+      if (subscriber.stored >= cursor && subscriber.reset === undefined) return;
+      registry.moveCursor(subscriber.id, cursor);
+      subscriber.stored = Math.max(subscriber.stored, cursor);
+    });
     // Now rather than soon: what was handled must not come again after a crash.
     if (!db.flushDeferred()) logger.debug(`The cursor of ${label(subscriber)} is stored when the writer is free`);
+  }
+
+  #reset(subscriber: Subscriber, reset: Reset, cursor: number): void {
+    subscriber.reset = reset;
+    subscriber.at = cursor;
+    this.#soon(subscriber);
+  }
+
+  /** From `cursor` on: at once, with everybody else, or when the others have come so far. */
+  #goOn(subscriber: Subscriber, cursor: number): void {
+    this.#ahead.delete(subscriber);
+    subscriber.at = cursor;
+    if (subscriber.reset !== undefined || cursor < this.position) {
+      this.#soon(subscriber);
+    } else if (cursor === this.position) {
+      subscriber.at = undefined;
+    } else {
+      this.#ahead.add(subscriber);
+    }
   }
 
   /** Waits, then reads the log from the subscriber's cursor on. */
@@ -323,29 +297,42 @@ export class Delivery {
 
   /** Gives one batch from the subscriber's own cursor. */
   #catchUp(subscriber: Subscriber): void {
-    if (subscriber.state === 'closed' || !this.#options.db.sqlite.open) return;
-    const from = subscriber.at ?? this.position;
+    const { db, logger } = this.#options;
+    if (subscriber.state === 'closed' || !db.sqlite.open) return;
+    if (db.inMemory && db.busy) {
+      setTimeout(() => this.#catchUp(subscriber), BUSY_MS);
+      return;
+    }
+    const from = this.cursorOf(subscriber);
+    subscriber.at = from;
     if (subscriber.reset !== undefined) {
       void this.#give(subscriber, [], from);
       return;
     }
-    if (from >= this.position) {
-      subscriber.at = undefined;
-      subscriber.state = 'idle';
-      this.#settle();
+    let next: { readonly to: number; readonly events: ChangeEvent[] };
+    try {
+      next = this.#read(subscriber, from);
+    } catch (error) {
+      // The changes are in the log: whatever is wrong with reading them, they are not lost.
+      logger.error(`Cannot read the changes for ${label(subscriber)}: ${messageOf(error)}`, { error });
+      this.#pause(subscriber, FIRST_RETRY_MS);
       return;
     }
-    const to = this.#options.boundary(from, this.position);
-    const routed = this.#options.router.route(from, to, new Set([subscriber.watcherId]));
-    const events = routed.get(subscriber.watcherId) ?? [];
-    const wanted = subscriber.filter === undefined ? events : this.#filtered(subscriber, events);
-    if (wanted.length > 0) {
-      void this.#give(subscriber, wanted, to);
+    if (next.events.length > 0) {
+      void this.#give(subscriber, next.events, next.to);
       return;
     }
-    subscriber.at = to;
     subscriber.state = 'idle';
-    this.#soon(subscriber);
+    this.#goOn(subscriber, next.to);
+    this.#settle();
+  }
+
+  #read(subscriber: Subscriber, from: number): { readonly to: number; readonly events: ChangeEvent[] } {
+    const { router, boundary, logger } = this.#options;
+    if (from >= this.position) return { to: from, events: [] };
+    const to = boundary(from, this.position, subscriber.debounce === undefined ? undefined : DEBOUNCED_ROWS);
+    const events = router.route(from, to, new Set([subscriber.watcherId])).get(subscriber.watcherId) ?? [];
+    return { to, events: wantedBy(subscriber, events, logger) };
   }
 
   #settle(): void {
@@ -361,26 +348,9 @@ export class Delivery {
   #isBehind(seq: number): boolean {
     for (const subscriber of this.#all.values()) {
       const waitsForRetry = subscriber.state === 'paused' && subscriber.attempts > 0;
-      if (subscriber.at !== undefined && !waitsForRetry && (subscriber.at < seq || subscriber.state !== 'idle'))
-        return true;
+      if (subscriber.at === undefined || waitsForRetry) continue;
+      if (subscriber.at < seq || subscriber.state !== 'idle') return true;
     }
     return false;
   }
-}
-
-const label = (subscriber: Subscriber): string => subscriber.name ?? subscriber.id;
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-
-/** All of them, or so many ms, whichever is first. */
-function withGrace(pending: readonly Promise<void>[]): Promise<void> {
-  return new Promise((resolve) => {
-    // Real time: it bounds real work, whatever the injected clock says.
-    const timer = setTimeout(resolve, GRACE_MS);
-    void Promise.all(pending).then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

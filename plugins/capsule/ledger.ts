@@ -80,11 +80,11 @@ export class Ledger {
     transaction.notes.set(BEGIN, this.#maxAndVersion.get());
   }
 
-  /** Records the transaction's range, with it; undefined when it logged nothing. */
-  preCommit(transaction: Transaction): Span | undefined {
+  /** Records the transaction's range, with it. */
+  preCommit(transaction: Transaction): void {
     const [before] = transaction.notes.get(BEGIN) as [number, number];
     const last = this.#maxOnWriter.get() as number;
-    if (last <= before) return undefined;
+    if (last <= before) return;
     this.#fillGap(before);
     const span: Span = {
       id: `tx-${before + 1}`,
@@ -95,7 +95,6 @@ export class Ledger {
     };
     this.#record(span, sqlTime(transaction.startedAt));
     transaction.notes.set(SPAN, span);
-    return span;
   }
 
   /** The transaction has committed. Returns the new end of the log, or undefined when it logged nothing. */
@@ -127,8 +126,18 @@ export class Ledger {
       const span: Span = { id: `tx-${first}`, first, last: end, source: 'host', completedAt: sqlTime(this.#now()) };
       this.#remember(span);
       this.#note(span);
+    } else {
+      this.noteExternal(first - 1, end);
     }
     return end;
+  }
+
+  /**
+   * Everything committed so far has been looked at, so that a raw write from now on can be told from another program's. Only
+   * while no transaction is open.
+   */
+  looked(): void {
+    [this.#rawEnd, this.#rawVersion] = this.#maxAndVersion.get() as [number, number];
   }
 
   /** The transactions that make up `(from, to]`, in order, without gaps. */

@@ -7,8 +7,9 @@
  *   are unknown. Where boundaries allow, a reaction's transaction ends within 2 ms, because other writers may not wait.
  * - The stored cursor is the truth: a host that was not the one to run finds it moved, and starts from there.
  */
-import { GlyphError } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
+import { Cascade } from './cascade.ts';
+import type { Origin } from './cascade.ts';
 import type { Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
 import type { ChangeEvent, Reaction, ReactionHandle, Reset, SubscriptionStats } from './types.ts';
@@ -16,9 +17,6 @@ import type { ChangeEvent, Reaction, ReactionHandle, Reset, SubscriptionStats } 
 const MAX_TRANSACTION_MS = 2;
 /** Events between two looks at the clock. */
 const SLICE = 64;
-/** Reaction upon reaction upon reaction: so many are a loop. */
-const MAX_DEPTH = 64;
-const ORIGINS_KEPT = 4096;
 
 export interface ReactionsOptions {
   readonly db: Database;
@@ -44,24 +42,24 @@ export interface RunningReaction {
   /** Events handled since the start. */
   delivered: number;
   timer: Timer | undefined;
+  batch?: PendingBatch | undefined;
 }
 
-interface Origin {
-  readonly depth: number;
-  readonly chain: readonly string[];
+/** Changes that were read and not handled yet; `to` is the end of the range they were read from. */
+interface PendingBatch {
+  readonly slices: Slice[];
+  readonly to: number;
 }
 
 export class Reactions {
   readonly #options: ReactionsOptions;
   readonly #byWatcher = new Map<string, RunningReaction>();
   readonly #all = new Set<RunningReaction>();
-  /** Which reaction wrote a transaction, and how deep in a cascade. */
-  readonly #origins = new Map<string, Origin>();
-  /** What the transaction that is committing now came from. */
-  #committing: Origin | undefined;
+  readonly #cascade: Cascade;
 
   constructor(options: ReactionsOptions) {
     this.#options = options;
+    this.#cascade = new Cascade(options.db);
   }
 
   get all(): Iterable<RunningReaction> {
@@ -102,10 +100,10 @@ export class Reactions {
   deliver(from: number, routed: Routed): void {
     for (const id of routed.keys()) {
       const running = this.#byWatcher.get(id);
-      if (running === undefined) continue;
-      running.at ??= from;
-      this.#wake(running);
+      if (running !== undefined) running.at ??= from;
     }
+    // Also those that were added while changes from before were still to be delivered.
+    for (const running of this.#all) if (running.at !== undefined) this.#wake(running);
   }
 
   /** Lets everybody look again: this host may have become the one that runs reactions. */
@@ -131,16 +129,6 @@ export class Reactions {
       };
       check();
     });
-  }
-
-  /** Remembers what a transaction that is being recorded came from. */
-  noteOrigin(transactionId: string): void {
-    if (this.#committing === undefined) return;
-    this.#origins.set(transactionId, this.#committing);
-    if (this.#origins.size > ORIGINS_KEPT) {
-      const oldest = this.#origins.keys().next().value;
-      if (oldest !== undefined) this.#origins.delete(oldest);
-    }
   }
 
   /** Stores cursors that moved over ranges that did not concern their reaction. Inside a transaction. */
@@ -183,7 +171,10 @@ export class Reactions {
   }
 
   #wake(running: RunningReaction): void {
-    if (running.state !== 'idle' || running.at === undefined || !running.reaction.mayRun()) return;
+    if (running.state !== 'idle' || running.at === undefined) return;
+    const { position } = this.#options;
+    if (running.at === position()) running.at = undefined;
+    if (running.at === undefined || running.at > position() || !running.reaction.mayRun()) return;
     running.state = 'running';
     this.#options.db.outside(() => queueMicrotask(() => void this.#run(running)));
   }
@@ -192,8 +183,9 @@ export class Reactions {
     const { db, position } = this.#options;
     let since = performance.now();
     while (running.state === 'running' && db.sqlite.open) {
-      if (this.#cursorOf(running) >= position()) running.at = undefined;
-      if (running.at === undefined || !running.reaction.mayRun()) {
+      if (this.#cursorOf(running) === position()) running.at = undefined;
+      // One that was moved on by another host may be ahead of what this one has delivered.
+      if (running.at === undefined || running.at > position() || !running.reaction.mayRun()) {
         running.state = 'idle';
         break;
       }
@@ -211,19 +203,18 @@ export class Reactions {
     this.#options.onIdle();
   }
 
-  /** One batch: read first, so that the write lock is held only for the reaction's own work. */
+  /** One transaction's worth. Reading comes first, so that the write lock is held only for the reaction's own work. */
   async #step(running: RunningReaction): Promise<void> {
-    const { db, registry, router, boundary, position } = this.#options;
+    const { db, registry } = this.#options;
     const from = this.#cursorOf(running);
-    const to = boundary(from, position());
-    const events = merge(router.route(from, to, running.watcherIds));
-    if (events.length === 0) {
-      running.at = to;
+    const batch = (running.batch ??= this.#read(running, from));
+    if (batch.slices.length === 0) {
+      running.batch = undefined;
+      running.at = batch.to;
       return;
     }
-    const slices = slice(events);
-    const origin = this.#originOf(running, events);
-    let handledEvents = 0;
+    let done = 0;
+    const written: Origin[] = [];
     const handled = await db
       .exclusive(
         () => {
@@ -231,45 +222,40 @@ export class Reactions {
           const stored = registry.storedCursor(running.id) ?? from;
           // Another host ran it meanwhile; what it handled is not handled again.
           if (stored > from) return stored;
-          this.#committing = origin;
           const until = performance.now() + MAX_TRANSACTION_MS;
-          let cursor = from;
-          handledEvents = 0;
-          for (const [index, part] of slices.entries()) {
-            running.reaction.handle(part.events);
-            handledEvents += part.events.length;
-            cursor = index === slices.length - 1 ? to : part.last;
-            if (performance.now() >= until) break;
-          }
+          do {
+            const part = batch.slices[done] as Slice;
+            written.push(...this.#cascade.watch(running.reaction.name, part.origin, () => running.reaction.handle(part.events)));
+            done += 1;
+          } while (done < batch.slices.length && (batch.slices[done - 1]?.mayEnd === false || performance.now() < until));
+          const cursor = done === batch.slices.length ? batch.to : (batch.slices[done - 1] as Slice).last;
           registry.moveCursor(running.id, cursor);
           return cursor;
         },
         { source: 'lua' },
       )
-      .finally(() => {
-        this.#committing = undefined;
+      .catch((error: unknown) => {
+        running.batch = undefined;
+        throw error;
       });
     if (handled === undefined) return;
     running.at = handled;
-    running.delivered += handledEvents;
+    if (done === 0) {
+      running.batch = undefined;
+      return;
+    }
+    this.#cascade.remember(written);
+    const taken = batch.slices.splice(0, done);
+    if (batch.slices.length === 0) running.batch = undefined;
+    for (const part of taken) running.delivered += part.events.length;
     running.reaction.committed?.();
   }
 
-  #originOf(running: RunningReaction, events: readonly ChangeEvent[]): Origin {
-    const { name } = running.reaction;
-    let deepest: Origin = { depth: 0, chain: [] };
-    for (const event of events) {
-      const origin = this.#origins.get(event.transactionId);
-      if (origin !== undefined && origin.depth > deepest.depth) deepest = origin;
-    }
-    if (deepest.depth >= MAX_DEPTH) {
-      const loop = [...new Set(deepest.chain.slice(-8))].join(' → ');
-      throw new GlyphError(
-        'GC_CASCADE',
-        `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`,
-      );
-    }
-    return { depth: deepest.depth + 1, chain: [...deepest.chain.slice(-8), name] };
+  /** The next changes that concern it. What one transaction leaves of them is kept for the next. */
+  #read(running: RunningReaction, from: number): PendingBatch {
+    const { router, boundary, position } = this.#options;
+    const to = boundary(from, position());
+    return { slices: slice(merge(router.route(from, to, running.watcherIds)), this.#cascade), to };
   }
 
   #failed(running: RunningReaction, error: unknown): void {
@@ -301,19 +287,26 @@ function merge(routed: ReadonlyMap<string, ChangeEvent[]>): ChangeEvent[] {
 interface Slice {
   readonly events: ChangeEvent[];
   readonly last: number;
+  /** What the events came from; equally deep for all of them. */
+  readonly origin: Origin | undefined;
+  /** False where the next slice belongs to the same transaction. */
+  readonly mayEnd: boolean;
 }
 
-/** Parts after which a reaction's transaction may end. */
-function slice(events: readonly ChangeEvent[]): readonly Slice[] {
+/** Parts that are handled at one go: long enough to be quick, and equally deep in a cascade. */
+function slice(events: readonly ChangeEvent[], cascade: Cascade): Slice[] {
   const slices: Slice[] = [];
   let part: ChangeEvent[] = [];
+  let origin = events[0] === undefined ? undefined : cascade.originOf(events[0].seq);
   events.forEach((event, index) => {
     part.push(event);
     const next = events[index + 1];
+    const nextOrigin = next === undefined ? undefined : cascade.originOf(next.seq);
     const mayEnd = event.source === 'external' || next?.transactionId !== event.transactionId;
-    if (next !== undefined && (part.length < SLICE || !mayEnd)) return;
-    slices.push({ events: part, last: event.seq });
+    if (next !== undefined && (part.length < SLICE || !mayEnd) && nextOrigin?.depth === origin?.depth) return;
+    slices.push({ events: part, last: event.seq, origin, mayEnd });
     part = [];
+    origin = nextOrigin;
   });
   return slices;
 }

@@ -2,7 +2,8 @@
  * The rows that make watchers, subscriptions and hosts visible in the file, and durable ones last.
  *
  * Invariant: rows of a host that is gone are removed by the next one that starts; durable rows (no host) keep their ids.
- * A table's triggers stay as long as a row here asks for them.
+ * A table's triggers stay as long as a durable watcher or any host asks for them. A watcher that stands for a table has one
+ * row whoever watches; it goes over to another host that needs the table when its own leaves.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -49,7 +50,7 @@ export class Registry {
   /** Enters this host, and clears away what dead hosts left. Returns the tables that may have lost their last watcher. */
   enter(position: number): readonly string[] {
     return this.#db.write(() => {
-      const orphans = this.#clearDead();
+      const orphans = this.clearDead();
       this.#db.run('INSERT INTO _capsule_hosts(id, machine, pid, position) VALUES (?, ?, ?, ?)', [
         this.hostId,
         hostname(),
@@ -60,12 +61,18 @@ export class Registry {
     });
   }
 
-  /** Says that this host lives, and how far its subscribers are. */
-  beat(position: number): void {
-    this.#db.run('UPDATE _capsule_hosts SET seen_at = CURRENT_TIMESTAMP, position = ? WHERE id = ?', [
-      position,
-      this.hostId,
-    ]);
+  /** Says that this host lives, and how far its subscribers are. False when another host took it for dead. */
+  beat(position: number): boolean {
+    this.#beatStatement ??= this.#db.prepare(
+      'UPDATE _capsule_hosts SET seen_at = CURRENT_TIMESTAMP, position = ? WHERE id = ?',
+    );
+    return this.#beatStatement.run(position, this.hostId).changes > 0;
+  }
+  #beatStatement: ReturnType<Database['prepare']> | undefined;
+
+  /** Says which tables this host has triggers on. Inside the transaction that puts them there or takes them off. */
+  setTables(names: readonly string[]): void {
+    this.#db.run('UPDATE _capsule_hosts SET tables = ? WHERE id = ?', [JSON.stringify(names), this.hostId]);
   }
 
   /** Removes everything that goes with this host. Inside a transaction. */
@@ -76,7 +83,8 @@ export class Registry {
   addWatcher(row: WatcherRow): void {
     this.#db.run(
       `INSERT INTO _capsule_watchers(id, table_or_query, filter_expression, description, host_id) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT(id) DO UPDATE SET is_active = 1, updated_at = CURRENT_TIMESTAMP`,
+       ON CONFLICT(id) DO UPDATE SET is_active = 1, updated_at = CURRENT_TIMESTAMP, host_id =
+         CASE WHEN host_id IS NULL OR host_id IN (SELECT id FROM _capsule_hosts) THEN host_id ELSE excluded.host_id END`,
       [row.id, row.table, row.filter ?? null, row.description, row.durable ? null : this.hostId],
     );
   }
@@ -84,11 +92,8 @@ export class Registry {
   /** Removes a watcher of this host; a durable or kept one stays. */
   removeWatcher(id: string): void {
     this.#db.run('DELETE FROM _capsule_subscriptions WHERE watcher_id = ? AND host_id = ?', [id, this.hostId]);
-    this.#db.run(
-      `DELETE FROM _capsule_watchers WHERE id = ? AND host_id = ?
-       AND NOT EXISTS (SELECT 1 FROM _capsule_subscriptions WHERE watcher_id = _capsule_watchers.id)`,
-      [id, this.hostId],
-    );
+    this.#passOn(this.hostId, id);
+    this.#db.run('DELETE FROM _capsule_watchers WHERE id = ? AND host_id = ?', [id, this.hostId]);
   }
 
   /** A durable watcher of the same table and filter that an earlier run left, so that ids stay. */
@@ -130,6 +135,12 @@ export class Registry {
 
   removeSubscription(id: string, watcherId: string): void {
     this.#db.run('DELETE FROM _capsule_subscriptions WHERE id = ?', [id]);
+    // Nothing durable is left on it, so from now on it goes with this host.
+    this.#db.run(
+      `UPDATE _capsule_watchers SET host_id = ? WHERE id = ? AND host_id IS NULL AND NOT kept
+       AND NOT EXISTS (SELECT 1 FROM _capsule_subscriptions WHERE watcher_id = _capsule_watchers.id)`,
+      [this.hostId, watcherId],
+    );
     this.#count(watcherId);
   }
 
@@ -145,10 +156,11 @@ export class Registry {
   }
   #cursorStatement: ReturnType<Database['prepare']> | undefined;
 
-  /** Moves a durable cursor. Inside a transaction. */
+  /** Moves a durable cursor, never back. Inside a transaction. */
   moveCursor(id: string, cursor: number): void {
     this.#moveStatement ??= this.#db.prepare(
-      'UPDATE _capsule_subscriptions SET cursor = ?, updated_at = CURRENT_TIMESTAMP, reset = NULL WHERE id = ?',
+      `UPDATE _capsule_subscriptions SET cursor = max(ifnull(cursor, 0), ?), updated_at = CURRENT_TIMESTAMP, reset = NULL
+       WHERE id = ?`,
     );
     this.#moveStatement.run(cursor, id);
   }
@@ -167,15 +179,15 @@ export class Registry {
     this.#db.run('UPDATE _capsule_subscriptions SET reset = NULL WHERE id = ?', [id]);
   }
 
-  /** The watcher that stands for a table itself: `watcher_id` of its rows in `_capsule_events`. */
-  tableWatcher(table: string): string {
+  /** The watcher that stands for a table itself: `watcher_id` of its rows in `_capsule_events`. Chosen once, `wanted` if possible. */
+  tableWatcher(table: string, wanted: string = randomUUID()): string {
     const known = this.#db
       .prepare(
         'SELECT watcher_id FROM _capsule_tables WHERE name = ? COLLATE NOCASE AND watcher_id IS NOT NULL LIMIT 1',
       )
       .pluck()
       .get(table) as string | undefined;
-    const id = known ?? randomUUID();
+    const id = known ?? wanted;
     this.#db.run('UPDATE _capsule_tables SET watcher_id = ? WHERE name = ? COLLATE NOCASE', [id, table]);
     return id;
   }
@@ -189,21 +201,27 @@ export class Registry {
     );
   }
 
-  /** Tables that some row asks to be watched. */
+  /** Tables that are to be watched whoever runs. */
   demanded(): readonly { readonly table: string; readonly options: string | null }[] {
     return this.#db
       .prepare(
-        'SELECT table_or_query AS "table", max(options) AS options FROM _capsule_watchers WHERE is_active GROUP BY 1',
+        `SELECT table_or_query AS "table", max(options) AS options FROM _capsule_watchers
+         WHERE is_active AND host_id IS NULL GROUP BY 1`,
       )
       .all() as { table: string; options: string | null }[];
   }
 
+  /** True when a durable watcher or another host needs the table's triggers. */
   isDemanded(table: string): boolean {
-    return (
-      this.#db
-        .prepare('SELECT 1 FROM _capsule_watchers WHERE is_active AND table_or_query = ? COLLATE NOCASE LIMIT 1')
-        .get(table) !== undefined
-    );
+    const row = this.#db
+      .prepare(
+        `SELECT 1 FROM _capsule_watchers WHERE is_active AND host_id IS NULL AND table_or_query = @table COLLATE NOCASE
+         UNION ALL
+         SELECT 1 FROM _capsule_hosts h, json_each(h.tables) t WHERE h.id <> @host AND t.value = @table COLLATE NOCASE
+         LIMIT 1`,
+      )
+      .get({ table, host: this.hostId });
+    return row !== undefined;
   }
 
   rename(table: string, newName: string): void {
@@ -221,12 +239,14 @@ export class Registry {
     );
   }
 
-  #clearDead(): readonly string[] {
+  /** Removes the rows of hosts that are gone. Inside a transaction. Returns the tables that may have lost their last watcher. */
+  clearDead(): readonly string[] {
     const hosts = this.#db
       .prepare("SELECT id, machine, pid, unixepoch('now') - unixepoch(seen_at) AS age FROM _capsule_hosts")
       .all() as { id: string; machine: string; pid: number; age: number }[];
     const orphans = new Set<string>();
     for (const host of hosts) {
+      if (host.id === this.hostId) continue;
       const alive =
         host.machine === hostname() ? isAlive(host.pid) && host.age < STALE_SECONDS : host.age < STALE_SECONDS;
       if (!alive) for (const table of this.#removeHost(host.id)) orphans.add(table);
@@ -236,18 +256,37 @@ export class Registry {
 
   #removeHost(hostId: string): readonly string[] {
     const tables = this.#db
-      .prepare('SELECT DISTINCT table_or_query FROM _capsule_watchers WHERE host_id = ?')
+      .prepare('SELECT t.value FROM _capsule_hosts h, json_each(h.tables) t WHERE h.id = ?')
       .pluck()
       .all(hostId) as string[];
     this.#db.run('DELETE FROM _capsule_subscriptions WHERE host_id = ?', [hostId]);
-    this.#db.run(
-      `UPDATE _capsule_watchers SET host_id = NULL WHERE host_id = ?
-       AND EXISTS (SELECT 1 FROM _capsule_subscriptions WHERE watcher_id = _capsule_watchers.id)`,
-      [hostId],
-    );
+    this.#passOn(hostId, null);
     this.#db.run('DELETE FROM _capsule_watchers WHERE host_id = ?', [hostId]);
     this.#db.run('DELETE FROM _capsule_hosts WHERE id = ?', [hostId]);
     return tables;
+  }
+
+  /** Watchers that others rely on stay: durable subscriptions make them durable, another host on the same table takes them over. */
+  #passOn(hostId: string, watcherId: string | null): void {
+    this.#db.run(
+      `UPDATE _capsule_watchers SET host_id = NULL WHERE host_id = @hostId AND id = ifnull(@watcherId, id)
+       AND EXISTS (SELECT 1 FROM _capsule_subscriptions s WHERE s.watcher_id = _capsule_watchers.id AND s.name IS NOT NULL)`,
+      { hostId, watcherId },
+    );
+    const subscriber = `SELECT s.host_id FROM _capsule_subscriptions s
+      WHERE s.watcher_id = _capsule_watchers.id AND s.host_id <> @hostId LIMIT 1`;
+    this.#db.run(
+      `UPDATE _capsule_watchers SET host_id = (${subscriber})
+       WHERE host_id = @hostId AND id = ifnull(@watcherId, id) AND EXISTS (${subscriber})`,
+      { hostId, watcherId },
+    );
+    const heir = `SELECT h.id FROM _capsule_hosts h, json_each(h.tables) t
+      WHERE h.id <> @hostId AND t.value = _capsule_watchers.table_or_query COLLATE NOCASE LIMIT 1`;
+    this.#db.run(
+      `UPDATE _capsule_watchers SET host_id = (${heir}) WHERE host_id = @hostId AND id = ifnull(@watcherId, id)
+       AND filter_expression IS NULL AND id IN (SELECT watcher_id FROM _capsule_tables) AND EXISTS (${heir})`,
+      { hostId, watcherId },
+    );
   }
 }
 

@@ -188,7 +188,8 @@ export class Router {
   }
 }
 
-const fold = (table: string): string => table.toLowerCase();
+/** As SQLite folds names: ASCII letters only. */
+const fold = (table: string): string => table.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 function byTable(changes: readonly LoggedChange[]): Map<string, number[]> {
   const tables = new Map<string, number[]>();

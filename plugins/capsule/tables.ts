@@ -37,7 +37,7 @@ export class WatchedTables {
   #foreign = { version: -1, exist: false };
 
   /** `onChange` is told which tables are attached, inside the transaction that attaches or detaches one. */
-  constructor(db: Database, onChange: (names: readonly string[]) => void) {
+  constructor(db: Database, onChange: (names: readonly string[]) => void = () => {}) {
     this.#db = db;
     this.#onChange = onChange;
   }
@@ -141,6 +141,11 @@ export class WatchedTables {
   /** True when some program has changed the schema since the last look. Costs about a microsecond. */
   schemaMoved(): boolean {
     return this.#schemaMoved();
+  }
+
+  /** What was stored lately may have been undone. */
+  forget(): void {
+    this.#layouts.clear();
   }
 
   /** Looks at every attached table, repairs what has to be, and tells what happened. */

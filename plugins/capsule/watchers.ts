@@ -16,6 +16,7 @@ import type { Watcher } from './types.ts';
 interface Entry {
   readonly watcher: Watcher;
   readonly routed: RoutedWatcher;
+  readonly durable: boolean;
 }
 
 export interface WatchersOptions {
@@ -26,7 +27,7 @@ export interface WatchersOptions {
   readonly reader: LogReader;
   readonly now: () => number;
   /** Takes the subscriptions of a watcher that is being removed. */
-  readonly unsubscribeAll: (watcherId: string) => void;
+  readonly unsubscribeAll: (watcher: Watcher) => void;
 }
 
 export class Watchers {
@@ -51,7 +52,9 @@ export class Watchers {
 
   /** @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER, GC_LOCKED */
   watch(table: string, filterText: string | undefined, params: Params | undefined, durable: boolean): Watcher {
-    const { db, tables, registry, router, reader, now } = this.#options;
+    const { db, tables, router, reader, now } = this.#options;
+    // What was unwatched a moment ago may be about to lose its triggers.
+    db.flushDeferred();
     const layout = tables.attach(tableName(table));
     reader.widen(layout);
     const filter = filterText === undefined ? undefined : readFilter(db, layout, filterText, params);
@@ -68,12 +71,28 @@ export class Watchers {
     };
     const routed: RoutedWatcher = { id, table: layout.table, ...(filter === undefined ? {} : { filter }) };
     router.add(routed);
-    this.#entries.set(id, { watcher, routed });
-    db.deferWrite(() => {
-      const stored = { id, table: layout.table, description, durable };
-      registry.addWatcher(filter === undefined ? stored : { ...stored, filter: filter.text });
-    });
+    const entry = { watcher, routed, durable };
+    this.#entries.set(id, entry);
+    db.deferWrite(() => this.#store(entry));
     return watcher;
+  }
+
+  /** Writes a watcher's row now instead of soon. Inside a transaction. */
+  store(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) this.#store(entry);
+  }
+
+  /** Writes the rows of all watchers once more, after they were lost. Inside a transaction. */
+  restore(): void {
+    for (const [table, id] of this.#tableWatchers) this.#options.registry.tableWatcher(table, id);
+    for (const entry of this.#entries.values()) this.#store(entry);
+  }
+
+  #store({ watcher, routed, durable }: Entry): void {
+    const { id, description, filterExpression: filter } = watcher;
+    const row = { id, table: routed.table, description, durable };
+    this.#options.registry.addWatcher(filter === undefined ? row : { ...row, filter });
   }
 
   unwatch(idOrWatcher: string | Watcher): void {
@@ -81,7 +100,7 @@ export class Watchers {
     const id = typeof idOrWatcher === 'string' ? idOrWatcher : idOrWatcher.id;
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    this.#options.unsubscribeAll(id);
+    this.#options.unsubscribeAll(entry.watcher);
     this.#entries.delete(id);
     router.remove(entry.routed);
     db.deferWrite(() => {
@@ -109,7 +128,12 @@ export class Watchers {
 
   #releaseUnwanted(names: readonly string[]): void {
     const { tables, registry } = this.#options;
-    for (const name of names) if (!registry.isDemanded(name)) tables.detach(name);
+    for (const name of names) if (!this.#has(name) && !registry.isDemanded(name)) tables.detach(name);
+  }
+
+  #has(table: string): boolean {
+    for (const { routed } of this.#entries.values()) if (sameName(routed.table, table)) return true;
+    return false;
   }
 
   /** Ids stay where they can: the table's own watcher first, then a durable one of an earlier run. */

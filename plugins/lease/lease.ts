@@ -108,7 +108,9 @@ export class Lease implements LeaseService {
     try {
       if (this.#lock !== undefined && !this.#lock.tryTake()) return false;
     } catch (error) {
-      this.#ctx.log.warn(`The file ${this.#lock?.path ?? ''} cannot be locked any more: ${messageOf(error)}`, { error });
+      this.#ctx.log.warn(`The file ${this.#lock?.path ?? ''} cannot be locked any more: ${messageOf(error)}`, {
+        error,
+      });
       this.#lock?.close();
       this.#lock = undefined;
     }
@@ -160,7 +162,9 @@ export class Lease implements LeaseService {
     const epoch = this.#epoch;
     this.#held = false;
     this.#lock?.release();
-    this.#ctx.log.warn(`Another host has taken over the skills of ${this.#ctx.db.filename} (this one had epoch ${epoch})`);
+    this.#ctx.log.warn(
+      `Another host has taken over the skills of ${this.#ctx.db.filename} (this one had epoch ${epoch})`,
+    );
     this.#ctx.emit('lease:lost', { epoch });
   }
 }

@@ -53,7 +53,12 @@ export class LeaseStore {
   }
 
   /** Enters a new holder and returns its epoch. Inside a transaction. */
-  take(holder: { readonly host: string; readonly mode: LeaseMode; readonly now: number; readonly expiresAt: number }): number {
+  take(holder: {
+    readonly host: string;
+    readonly mode: LeaseMode;
+    readonly now: number;
+    readonly expiresAt: number;
+  }): number {
     this.#db.run(
       `INSERT INTO _capsule_lease(id, host, epoch, taken_at, mode, expires_at) VALUES (1, @host, 1, @now, @mode, @expiresAt)
        ON CONFLICT(id) DO UPDATE SET

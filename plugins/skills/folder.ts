@@ -28,7 +28,11 @@ export interface SkillFolder {
 
 /** True for names that editors and systems leave behind. */
 export const isLeftover = (name: string): boolean =>
-  name.startsWith('.') || name.endsWith('~') || name.startsWith('#') || /\.(tmp|part|swp)$/i.test(name) || name === 'node_modules';
+  name.startsWith('.') ||
+  name.endsWith('~') ||
+  name.startsWith('#') ||
+  /\.(tmp|part|swp)$/i.test(name) ||
+  name === 'node_modules';
 
 /** @throws GC_BAD_MANIFEST when the folder cannot be read or holds too much. */
 export function readFolder(dir: string): SkillFolder {

@@ -10,9 +10,15 @@ import type { RegisteredFunction } from './types.ts';
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Names that a script could not call, or that it needs for something else. */
 const TAKEN = new Set([
-  ...'and break do else elseif end false for function goto if in local nil not or repeat return then true until while'.split(' '),
-  ...'glyphcase log json print error pcall require string table math utf8 os coroutine scheduler crypto cache http'.split(' '),
-  ...'_G assert ipairs load next pairs rawequal rawget rawlen rawset select setmetatable tonumber tostring type xpcall blob'.split(' '),
+  ...'and break do else elseif end false for function goto if in local nil not or repeat return then true until while'.split(
+    ' ',
+  ),
+  ...'glyphcase log json print error pcall require string table math utf8 os coroutine scheduler crypto cache http'.split(
+    ' ',
+  ),
+  ...'_G assert ipairs load next pairs rawequal rawget rawlen rawset select setmetatable tonumber tostring type xpcall blob'.split(
+    ' ',
+  ),
 ]);
 
 export class Functions {
@@ -35,9 +41,13 @@ export class Functions {
   /** @throws GC_BAD_ARGUMENT */
   register(name: string, fn: RegisteredFunction): Disposer {
     if (typeof name !== 'string' || !NAME.test(name) || TAKEN.has(name) || name.startsWith('__')) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `registerLuaFunction(): ${JSON.stringify(name)} cannot be the name of a Lua function`, {
-        hint: 'Use letters, digits and _, and no name that Lua or GlyphCase uses already.',
-      });
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `registerLuaFunction(): ${JSON.stringify(name)} cannot be the name of a Lua function`,
+        {
+          hint: 'Use letters, digits and _, and no name that Lua or GlyphCase uses already.',
+        },
+      );
     }
     if (typeof fn !== 'function') {
       throw new GlyphError('GC_BAD_ARGUMENT', `registerLuaFunction('${name}'): the second argument must be a function`);

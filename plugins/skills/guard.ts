@@ -41,26 +41,34 @@ const REFUSED: Readonly<Partial<Record<Access['kind'], string>>> = {
 
 /** The tables that a statement writes by itself. One opened for writing and never written counts, for safety. */
 function directWrites(access: Access): string[] {
-  return [...access.writes].filter(([, write]) => write.direct.size > 0 || write.nested.size === 0).map(([table]) => table);
+  return [...access.writes]
+    .filter(([, write]) => write.direct.size > 0 || write.nested.size === 0)
+    .map(([table]) => table);
 }
 
 /** What no Lua code may do, the host's own included. `who` begins the sentence: `The skill x`. */
 function refuseAlways(access: Access, sql: string, who: string): void {
   const refused = REFUSED[access.kind];
-  if (refused !== undefined) throw new GlyphError('GC_PERMISSION', `${who} may not ${refused}: ${shorten(sql)}`, { hint: NEVER });
-  const { name = '', newName = '' } = access.schemaChange ?? {};
+  if (refused !== undefined)
+    throw new GlyphError('GC_PERMISSION', `${who} may not ${refused}: ${shorten(sql)}`, { hint: NEVER });
+  const { name = '', newName = '', temp = false } = access.schemaChange ?? {};
   if (isInternal(name) || isInternal(newName)) {
-    throw new GlyphError('GC_PERMISSION', `${who} may not make or change "${name}", which is an internal name`, { hint: NEVER });
+    throw new GlyphError('GC_PERMISSION', `${who} may not make or change "${name}", which is an internal name`, {
+      hint: NEVER,
+    });
   }
   const { reads, writes } = access.temp;
-  if (reads.size > 0 || writes.size > 0) {
+  if (temp || reads.size > 0 || writes.size > 0) {
     throw new GlyphError('GC_PERMISSION', `${who} may not use temporary tables: ${shorten(sql)}`, { hint: NEVER });
   }
   for (const [table, write] of access.writes) {
     // The triggers of watched tables fill the log; nobody else writes it.
-    const isLog = table === '_capsule_log' && write.direct.size === 0 && [...write.nested].every((one) => one === 'insert');
+    const isLog =
+      table === '_capsule_log' && write.direct.size === 0 && [...write.nested].every((one) => one === 'insert');
     if (isInternal(table) && !isLog) {
-      throw new GlyphError('GC_PERMISSION', `${who} may not write the internal table "${table}": ${shorten(sql)}`, { hint: NEVER });
+      throw new GlyphError('GC_PERMISSION', `${who} may not write the internal table "${table}": ${shorten(sql)}`, {
+        hint: NEVER,
+      });
     }
   }
 }
@@ -86,7 +94,14 @@ export class SkillGuard implements Guard {
     this.#store = store;
     this.#granted = granted;
     this.#foreignKeys = new ForeignKeys(db);
-    this.#schema = new SchemaGuard({ id, db, store, owns: (table) => this.#owns(table), granted, forget: () => this.forget() });
+    this.#schema = new SchemaGuard({
+      id,
+      db,
+      store,
+      owns: (table) => this.#owns(table),
+      granted,
+      forget: () => this.forget(),
+    });
   }
 
   statement(sql: string): Permit {
@@ -102,7 +117,10 @@ export class SkillGuard implements Guard {
     }
     const [opaque] = access.opaque;
     if (opaque !== undefined) {
-      throw new GlyphError('GC_PERMISSION', `${who} may not run this statement. ${opaque} ${shorten(sql)}`, { hint: NEVER, skill: this.#id });
+      throw new GlyphError('GC_PERMISSION', `${who} may not run this statement. ${opaque} ${shorten(sql)}`, {
+        hint: NEVER,
+        skill: this.#id,
+      });
     }
     if (access.recursive && !this.#granted.database.recursive) {
       throw this.#refusal('run recursive queries', '"database": { "recursive": true }', sql);
@@ -171,7 +189,9 @@ export class SkillGuard implements Guard {
 
   #refusal(what: string, wanted: string, sql?: string): GlyphError {
     const text = `The skill ${this.#id} may not ${what}${sql === undefined ? '' : `: ${shorten(sql)}`}`;
-    return new GlyphError('GC_PERMISSION', `${text}. Its manifest.json would need "permissions": { ${wanted} }`, { skill: this.#id });
+    return new GlyphError('GC_PERMISSION', `${text}. Its manifest.json would need "permissions": { ${wanted} }`, {
+      skill: this.#id,
+    });
   }
 }
 
@@ -191,7 +211,8 @@ export class HostGuard implements Guard {
 
   write(table: string): void {
     const { name } = this.#db.rows.info(table);
-    if (isInternal(name)) throw new GlyphError('GC_INTERNAL_TABLE', `The table "${name}" belongs to GlyphCase and cannot be written`);
+    if (isInternal(name))
+      throw new GlyphError('GC_INTERNAL_TABLE', `The table "${name}" belongs to GlyphCase and cannot be written`);
   }
 
   read(): void {}

@@ -31,11 +31,15 @@ export function tapHooks(running: Running): Disposer {
       case 'before_insert':
         return hooks.beforeInsert.tap(name, (data, target) => caller.change(hook, data, target, [dataToLua(data)]));
       case 'before_update':
-        return hooks.beforeUpdate.tap(name, (data, target) => caller.change(hook, data, target, [toLua(target.id), dataToLua(data)]));
+        return hooks.beforeUpdate.tap(name, (data, target) =>
+          caller.change(hook, data, target, [toLua(target.id), dataToLua(data)]),
+        );
       case 'validate_insert':
         return hooks.validateInsert.tap(name, (target, data) => caller.check(hook, target, [dataToLua(data)]));
       case 'validate_update':
-        return hooks.validateUpdate.tap(name, (target, data) => caller.check(hook, target, [toLua(target.id), dataToLua(data)]));
+        return hooks.validateUpdate.tap(name, (target, data) =>
+          caller.check(hook, target, [toLua(target.id), dataToLua(data)]),
+        );
       case 'before_delete':
         return hooks.beforeDelete.tap(name, (target) => caller.check(hook, target, [toLua(target.id)]));
     }
@@ -105,6 +109,10 @@ class HookCaller {
     const { id } = this.#running;
     const who = why.startsWith('skill ') ? '' : `skill ${id}: `;
     const what = hook.endsWith('insert') ? 'insert into' : hook.endsWith('update') ? 'update of' : 'delete from';
-    return new GlyphError('GC_REFUSED', `The ${what} "${table}" was refused: ${who}${why}`, { skill: id, phase: hook, cause });
+    return new GlyphError('GC_REFUSED', `The ${what} "${table}" was refused: ${who}${why}`, {
+      skill: id,
+      phase: hook,
+      cause,
+    });
   }
 }

@@ -26,7 +26,8 @@ export class HostState {
   }
 
   call(name: string, args: readonly unknown[]): Promise<unknown> {
-    if (typeof name !== 'string' || name === '') return rejected('callLuaFunction() takes the name of a global Lua function');
+    if (typeof name !== 'string' || name === '')
+      return rejected('callLuaFunction() takes the name of a global Lua function');
     return inLua(this.#runtime.ctx.db, () => this.#usable().call(name, ...args.map(toLua))[0] ?? null);
   }
 

@@ -52,7 +52,12 @@ export class Instance {
       id,
       runtime,
       call: (fn, events) => {
-        this.enter('glyphcase.watch', (state) => state.callRef(fn, events.map((event) => eventToLua(event, json))));
+        this.enter('glyphcase.watch', (state) =>
+          state.callRef(
+            fn,
+            events.map((event) => eventToLua(event, json)),
+          ),
+        );
       },
       failed: (error, table) => this.#log('error', `The watch on ${table} failed: ${messageOf(error)}`),
     });
@@ -156,15 +161,25 @@ export class Instance {
 
   #named(error: unknown, phase: string): unknown {
     const { id } = this.#options;
-    if (!(error instanceof GlyphError) || id === HOST || (error.skill !== undefined && error.phase !== undefined)) return error;
-    return new GlyphError(error.code, `skill ${id}, ${phase}: ${error.message}`, { hint: error.hint, skill: id, phase, cause: error.cause ?? error });
+    if (!(error instanceof GlyphError) || id === HOST || (error.skill !== undefined && error.phase !== undefined))
+      return error;
+    return new GlyphError(error.code, `skill ${id}, ${phase}: ${error.message}`, {
+      hint: error.hint,
+      skill: id,
+      phase,
+      cause: error.cause ?? error,
+    });
   }
 
   #log(level: LogLevel, message: string): void {
     this.#lines += 1;
     if (this.#lines < MAX_LINES) this.#options.runtime.logs.add(this.#options.id, level, message);
     else if (this.#lines === MAX_LINES) {
-      this.#options.runtime.logs.add(this.#options.id, 'warn', `(more than ${MAX_LINES} log lines at once; the rest is left out)`);
+      this.#options.runtime.logs.add(
+        this.#options.id,
+        'warn',
+        `(more than ${MAX_LINES} log lines at once; the rest is left out)`,
+      );
     }
   }
 }

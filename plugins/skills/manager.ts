@@ -66,10 +66,13 @@ export class SkillsManager implements SkillsService {
   }
 
   async load(folder: string): Promise<SkillReport> {
-    if (typeof folder !== 'string' || folder === '') throw new GlyphError('GC_BAD_ARGUMENT', 'skills.load() takes the path of a skill folder');
+    if (typeof folder !== 'string' || folder === '')
+      throw new GlyphError('GC_BAD_ARGUMENT', 'skills.load() takes the path of a skill folder');
     const dir = resolve(folder);
     if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `There is no folder ${dir}`, { hint: 'Pass the folder that holds manifest.json.' });
+      throw new GlyphError('GC_BAD_ARGUMENT', `There is no folder ${dir}`, {
+        hint: 'Pass the folder that holds manifest.json.',
+      });
     }
     const skill = this.#adopt(dir);
     await skill.refresh();
@@ -102,10 +105,15 @@ export class SkillsManager implements SkillsService {
 
   async call(id: string, fn: string, ...args: readonly unknown[]): Promise<unknown> {
     const skill = this.#find(id);
-    if (typeof fn !== 'string' || fn === '') throw new GlyphError('GC_BAD_ARGUMENT', 'skills.call() takes the name of a function of the skill');
+    if (typeof fn !== 'string' || fn === '')
+      throw new GlyphError('GC_BAD_ARGUMENT', 'skills.call() takes the name of a function of the skill');
     const { running } = skill;
     if (running === undefined) {
-      throw new GlyphError('GC_SKILL_FAILED', `The skill ${id} is not active, so ${fn}() cannot be called: ${skill.why().join(' ')}`, { skill: id });
+      throw new GlyphError(
+        'GC_SKILL_FAILED',
+        `The skill ${id} is not active, so ${fn}() cannot be called: ${skill.why().join(' ')}`,
+        { skill: id },
+      );
     }
     return await inLua(this.#runtime.ctx.db, () => running.instance().call(fn, ...args.map(toLua))[0] ?? null);
   }
@@ -205,10 +213,14 @@ export class SkillsManager implements SkillsService {
     const id = basename(dir);
     const known = this.#skills.get(id);
     if (known !== undefined && known.dir !== dir) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `There are two skills "${id}": in ${known.dir}, which is loaded, and in ${dir}`, {
-        hint: 'Remove or rename one of the two folders.',
-        skill: id,
-      });
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `There are two skills "${id}": in ${known.dir}, which is loaded, and in ${dir}`,
+        {
+          hint: 'Remove or rename one of the two folders.',
+          skill: id,
+        },
+      );
     }
     const skill = known ?? new Skill(this.#runtime, id, dir);
     this.#skills.set(id, skill);

@@ -18,7 +18,8 @@ export function manifestSchema(): JsonSchema {
   if (loaded === undefined) {
     const urls = ['../../', '../../../'].map((up) => new URL(`${up}skills.manifest.schema.json`, import.meta.url));
     const url = urls.find((one) => existsSync(one));
-    if (url === undefined) throw new GlyphError('GC_INTERNAL', 'skills.manifest.schema.json is missing from the package');
+    if (url === undefined)
+      throw new GlyphError('GC_INTERNAL', 'skills.manifest.schema.json is missing from the package');
     loaded = JSON.parse(readFileSync(url, 'utf8')) as JsonSchema;
   }
   return loaded;
@@ -52,7 +53,8 @@ export function readManifest(folder: SkillFolder, version: string): Manifest {
   }
   if (!folder.files.has(manifest.main)) throw complaint('main', `there is no file "${manifest.main}" in the folder`);
   for (const [id, wanted] of Object.entries(manifest.dependencies)) {
-    if (semver.validRange(wanted) === null) throw complaint(`dependencies.${id}`, `must be a version range, not "${wanted}"`);
+    if (semver.validRange(wanted) === null)
+      throw complaint(`dependencies.${id}`, `must be a version range, not "${wanted}"`);
   }
   return manifest;
 }
@@ -63,7 +65,10 @@ export function configOf(manifest: Manifest, given: unknown): unknown {
   const checked = validate(manifest.config, given ?? {}, { what: `config of skill '${manifest.id}'` });
   if (checked.problems === undefined) return checked.value;
   const [first] = checked.problems;
-  throw new GlyphError('GC_BAD_OPTION', `The config of skill ${manifest.id}: ${first?.path ?? ''} ${first?.message ?? ''}`);
+  throw new GlyphError(
+    'GC_BAD_OPTION',
+    `The config of skill ${manifest.id}: ${first?.path ?? ''} ${first?.message ?? ''}`,
+  );
 }
 
 /** The limits a manifest asks for, in ms and bytes. */

@@ -73,9 +73,12 @@ export function notGranted(asked: Permissions, cap: Permissions | undefined): re
     ['hooks', want.hooks, (table) => coversTable(have.hooks, table)],
   ];
   const missing = lists.flatMap(([key, items, covered]) =>
-    items.filter((item) => !covered(item)).map((item) => `It asks for permissions.${key} "${item}", which this host does not grant.`),
+    items
+      .filter((item) => !covered(item))
+      .map((item) => `It asks for permissions.${key} "${item}", which this host does not grant.`),
   );
-  if (want.schedule && !have.schedule) missing.push('It asks for permissions.schedule, which this host does not grant.');
+  if (want.schedule && !have.schedule)
+    missing.push('It asks for permissions.schedule, which this host does not grant.');
   if (want.database.recursive && !have.database.recursive) {
     missing.push('It asks for permissions.database.recursive, which this host does not grant.');
   }

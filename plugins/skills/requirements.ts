@@ -11,10 +11,14 @@ export function unmet(runtime: Runtime, manifest: Manifest, approved: string | n
   const { capsule, functions, ctx } = runtime;
   const tables = manifest.watches.map((watch) => (typeof watch === 'string' ? watch : watch.table));
   const missingTables = [...new Set(tables)].filter((table) => !capsule.canWatch(table));
-  const missingFunctions = (manifest.permissions.functions ?? []).filter((name) => name !== '*' && !functions.has(name));
+  const missingFunctions = (manifest.permissions.functions ?? []).filter(
+    (name) => name !== '*' && !functions.has(name),
+  );
   return [
     ...missingTables.map((table) => `waiting (table ${table}): it is watched and does not exist yet`),
-    ...missingFunctions.map((name) => `waiting (function ${name}): the host has not registered it with registerLuaFunction()`),
+    ...missingFunctions.map(
+      (name) => `waiting (function ${name}): the host has not registered it with registerLuaFunction()`,
+    ),
     ...notGranted(manifest.permissions, ctx.config.grants),
     ...(ctx.config.confirm ? notApproved(manifest, approved) : []),
   ];
@@ -34,7 +38,11 @@ function notApproved(manifest: Manifest, approved: string | null | undefined): r
 function sensitive(permissions: Permissions): string[] {
   const { database = {}, functions = [], network = [], hooks = [] } = permissions;
   const all = (key: string, list: readonly string[] = []): string[] => list.map((item) => `${key} "${item}"`);
-  const stars = (key: string, list: readonly string[] = []): string[] => all(key, list.filter((item) => item === '*'));
+  const stars = (key: string, list: readonly string[] = []): string[] =>
+    all(
+      key,
+      list.filter((item) => item === '*'),
+    );
   return [
     ...all('network', network),
     ...all('functions', functions),

@@ -106,7 +106,9 @@ export class Running {
     const { watches } = this.manifest;
     if (watches.length === 0 || !this.defines('on_data_changed')) return;
     const { reactionFailed, reactionSucceeded } = this.#options;
-    this.#handle = this.runtime.capsule.react(createReaction(this, { failed: reactionFailed, succeeded: reactionSucceeded }));
+    this.#handle = this.runtime.capsule.react(
+      createReaction(this, { failed: reactionFailed, succeeded: reactionSucceeded }),
+    );
   }
 
   /** Takes part from now on: hooks run, reactions may. Nothing is written. */

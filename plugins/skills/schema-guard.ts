@@ -39,7 +39,8 @@ export class SchemaGuard {
     const change = access.schemaChange;
     if (change === undefined) throw this.#refusal('make this schema change', '*');
     if (change.temp) throw this.#never('make temporary tables');
-    if (change.schema !== undefined && change.schema.toLowerCase() !== 'main') throw this.#never(`use the schema "${change.schema}"`);
+    if (change.schema !== undefined && change.schema.toLowerCase() !== 'main')
+      throw this.#never(`use the schema "${change.schema}"`);
     for (const name of [change.name, change.newName ?? '']) {
       if (isInternal(name)) throw this.#never(`make or change "${name}", which is an internal name`);
     }
@@ -59,7 +60,8 @@ export class SchemaGuard {
       case 'table':
         return this.#checkTable(change);
       case 'virtual table': {
-        if (!MODULES.has(change.module ?? '')) throw this.#never(`make a virtual table of the module "${change.module ?? ''}"`);
+        if (!MODULES.has(change.module ?? ''))
+          throw this.#never(`make a virtual table of the module "${change.module ?? ''}"`);
         this.#need(name, `create the virtual table "${name}"`);
         this.#checkContent(sql);
         return () => this.#created(name);
@@ -109,7 +111,10 @@ export class SchemaGuard {
   /** A foreign key answers whether a value exists in its parent. Runs after the change, which is undone if it throws. */
   #checkForeignKeys(table: string): void {
     const { db, granted, owns } = this.#options;
-    const parents = db.prepare('SELECT DISTINCT "table" FROM pragma_foreign_key_list(?)').pluck().all(table) as string[];
+    const parents = db
+      .prepare('SELECT DISTINCT "table" FROM pragma_foreign_key_list(?)')
+      .pluck()
+      .all(table) as string[];
     for (const parent of parents) {
       if (!owns(parent) && !coversTable(granted.database.read, parent)) {
         throw new GlyphError(
@@ -135,7 +140,12 @@ export class SchemaGuard {
 
   #doesNothing({ verb, object, name }: Change): boolean {
     if (verb !== 'create' && verb !== 'drop') return false;
-    const kinds = object === 'index' || object === 'unique index' ? ['index'] : object === 'trigger' ? ['trigger'] : ['table', 'view'];
+    const kinds =
+      object === 'index' || object === 'unique index'
+        ? ['index']
+        : object === 'trigger'
+          ? ['trigger']
+          : ['table', 'view'];
     const exists = this.#options.db
       .prepare('SELECT 1 FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN (?, ?)')
       .get(name, kinds[0], kinds[1] ?? kinds[0]);
@@ -164,7 +174,9 @@ export class SchemaGuard {
   #refusal(what: string, name: string, list: 'schema' | 'read' = 'schema'): GlyphError {
     const { id } = this.#options;
     const wanted = `"permissions": { "database": { "${list}": ["${name}"] } }`;
-    return new GlyphError('GC_PERMISSION', `The skill ${id} may not ${what}. Its manifest.json would need ${wanted}`, { skill: id });
+    return new GlyphError('GC_PERMISSION', `The skill ${id} may not ${what}. Its manifest.json would need ${wanted}`, {
+      skill: id,
+    });
   }
 
   #never(what: string): GlyphError {

@@ -19,7 +19,14 @@ import type { Runtime } from './runtime.ts';
 import type { Manifest, SkillReport } from './types.ts';
 
 /** Failures that no second attempt mends: the files must change. */
-const FINAL = new Set(['GC_BAD_MANIFEST', 'GC_LUA_SYNTAX', 'GC_BAD_FILTER', 'GC_NOT_WATCHABLE', 'GC_BAD_OPTION', 'GC_PERMISSION']);
+const FINAL = new Set([
+  'GC_BAD_MANIFEST',
+  'GC_LUA_SYNTAX',
+  'GC_BAD_FILTER',
+  'GC_NOT_WATCHABLE',
+  'GC_BAD_OPTION',
+  'GC_PERMISSION',
+]);
 
 export class Skill {
   readonly id: string;
@@ -57,7 +64,10 @@ export class Skill {
   /** Whether something outside its folder may let it start: a table, a function, a permission. */
   get isWaiting(): boolean {
     const error = this.#error;
-    return this.#blocked || (this.#retry !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE');
+    return (
+      this.#blocked ||
+      (this.#retry !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE')
+    );
   }
 
   report(): SkillReport {
@@ -129,7 +139,7 @@ export class Skill {
 
   /** Resolves when none of its operations is under way. */
   async settled(): Promise<void> {
-    for (let last: unknown; last !== this.#queue; ) {
+    for (let last: unknown; last !== this.#queue;) {
       last = this.#queue;
       await last;
     }
@@ -233,7 +243,8 @@ export class Skill {
   }
 
   #wait(reasons: readonly string[]): void {
-    this.#reasons = this.#running === undefined ? reasons : reasons.map((reason) => `The new version is not started: ${reason}`);
+    this.#reasons =
+      this.#running === undefined ? reasons : reasons.map((reason) => `The new version is not started: ${reason}`);
     if (this.#running !== undefined) return;
     this.#error = undefined;
     this.#setState('waiting');
@@ -293,9 +304,14 @@ export class Skill {
     this.#error = error;
     if (!isOutside(error)) this.#failures += 1;
     const pause = pauseAfter(error, this.#failures);
-    this.#runtime.logs.add(this.id, 'error', `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`);
+    this.#runtime.logs.add(
+      this.id,
+      'error',
+      `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`,
+    );
     if (pause === 'stop') this.#quarantine(error);
-    else this.#reasons = [`on_data_changed failed ${this.#failures} times in a row and is tried again: ${error.message}`];
+    else
+      this.#reasons = [`on_data_changed failed ${this.#failures} times in a row and is tried again: ${error.message}`];
     return pause;
   }
 

@@ -63,13 +63,17 @@ export class SkillStore {
   /** @throws GC_LOCKED */
   constructor(db: Database) {
     this.#db = db;
-    const count = db.prepare("SELECT count(*) FROM sqlite_schema WHERE name IN ('_skills', '_skill_tables', '_skill_logs')");
+    const count = db.prepare(
+      "SELECT count(*) FROM sqlite_schema WHERE name IN ('_skills', '_skill_tables', '_skill_logs')",
+    );
     if (count.pluck().get() !== 3) db.write(() => db.exec(TABLES));
   }
 
   read(id: string): SkillRow | undefined {
     return this.#db
-      .prepare('SELECT version, hash, state, enabled, installed_at AS installedAt, error, approved FROM _skills WHERE id = ?')
+      .prepare(
+        'SELECT version, hash, state, enabled, installed_at AS installedAt, error, approved FROM _skills WHERE id = ?',
+      )
       .get(id) as SkillRow | undefined;
   }
 
@@ -127,14 +131,18 @@ export class SkillStore {
 
   /** Forgets tables that are gone, so that one of the same name made later by others is not taken for the skill's. */
   forgetDropped(): void {
-    const gone = "NOT EXISTS (SELECT 1 FROM sqlite_schema AS s WHERE s.type = 'table' AND s.name = _skill_tables.name COLLATE NOCASE)";
+    const gone =
+      "NOT EXISTS (SELECT 1 FROM sqlite_schema AS s WHERE s.type = 'table' AND s.name = _skill_tables.name COLLATE NOCASE)";
     if (this.#db.prepare(`SELECT 1 FROM _skill_tables WHERE ${gone} LIMIT 1`).get() === undefined) return;
     this.#db.deferWrite(() => this.#db.run(`DELETE FROM _skill_tables WHERE ${gone}`));
   }
 
   /** Inside the transaction that creates the table. */
   ownTable(id: string, table: string): void {
-    this.#db.run('INSERT INTO _skill_tables(name, skill) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET skill = excluded.skill', [table, id]);
+    this.#db.run(
+      'INSERT INTO _skill_tables(name, skill) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET skill = excluded.skill',
+      [table, id],
+    );
   }
 
   /** Inside the transaction that drops the table. */

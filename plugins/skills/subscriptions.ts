@@ -49,7 +49,10 @@ export class Subscriptions {
   /** @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER */
   add({ table, filter, params, fn, notes }: WatchRequest): string {
     if (this.#entries.size >= MAX_WATCHES) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `glyphcase.watch: more than ${MAX_WATCHES} watches; end some with glyphcase.unwatch(id)`);
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `glyphcase.watch: more than ${MAX_WATCHES} watches; end some with glyphcase.unwatch(id)`,
+      );
     }
     const watcher = this.#options.runtime.capsule.watch(table, filter, filter === undefined ? undefined : params);
     const entry: Entry = { watcher, fn, subscription: undefined };

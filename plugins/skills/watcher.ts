@@ -4,6 +4,7 @@
  * Invariant: a file event is only a hint. What is acted on is what two scans in a row have found alike, so a half-written
  * file or a folder that is still being copied starts nothing. A slow rescan finds what no event told of.
  */
+import { existsSync } from 'node:fs';
 import { basename, join, relative, resolve, sep } from 'node:path';
 import { watch } from 'chokidar';
 import type { FSWatcher } from 'chokidar';
@@ -15,6 +16,8 @@ import { isLeftover, isSkillFolder, readFolder, skillFolders } from './folder.ts
 const QUIET_MS = 100;
 const LOOK_AGAIN_MS = 40;
 const RESCAN_MS = 30_000;
+/** How often a folder that does not exist yet is looked for, in ms. */
+const MISSING_MS = 500;
 const DEPTH = 9;
 
 export interface FolderWatcherOptions {
@@ -33,10 +36,13 @@ export class FolderWatcher {
   readonly #pending = new Map<string, Timer>();
   #events: FSWatcher | undefined;
   #rescan: Timer | undefined;
+  #search: Timer | undefined;
+  #missing: readonly string[];
 
   constructor(options: FolderWatcherOptions) {
     this.#options = options;
     this.#dirs = options.dirs.map((dir) => resolve(dir));
+    this.#missing = this.#dirs.filter((dir) => !existsSync(dir));
   }
 
   /** Whether something is being looked at. */
@@ -48,21 +54,32 @@ export class FolderWatcher {
   start(): Promise<void> {
     const { clock, log } = this.#options;
     this.#rescan = clock.interval(() => this.#lookAtAll(), RESCAN_MS);
-    const events = watch([...this.#dirs], {
-      ignoreInitial: true,
-      persistent: false,
-      depth: DEPTH,
-      followSymlinks: false,
-      ignored: (path) => !this.#dirs.includes(resolve(path)) && isLeftover(basename(path)),
-    });
+    if (this.#missing.length > 0) this.#search = clock.interval(() => this.#lookForMissing(), MISSING_MS);
+    const events = watch(
+      this.#dirs.filter((dir) => existsSync(dir)),
+      {
+        ignoreInitial: true,
+        persistent: false,
+        depth: DEPTH,
+        followSymlinks: false,
+        ignored: (path) => !this.#dirs.includes(resolve(path)) && isLeftover(basename(path)),
+      },
+    );
     this.#events = events;
     events.on('all', (_event, path) => this.#hint(path));
-    events.on('error', (error) => log.warn(`Watching the skills' folders failed (${messageOf(error)}); they are looked at every ${RESCAN_MS / 1000} s`));
+    events.on('error', (error) =>
+      log.warn(
+        `Watching the skills' folders failed (${messageOf(error)}); they are looked at every ${RESCAN_MS / 1000} s`,
+      ),
+    );
+    // With nothing to watch chokidar is never ready.
+    if (this.#missing.length === this.#dirs.length) return Promise.resolve();
     return new Promise((ready) => events.once('ready', () => ready()));
   }
 
   async close(): Promise<void> {
     this.#rescan?.cancel();
+    this.#search?.cancel();
     for (const timer of this.#pending.values()) timer.cancel();
     this.#pending.clear();
     await this.#events?.close();
@@ -75,6 +92,15 @@ export class FolderWatcher {
       if (name === undefined || name === '' || name === '..' || isLeftover(name)) continue;
       this.#lookSoon(join(dir, name), QUIET_MS, undefined);
     }
+  }
+
+  #lookForMissing(): void {
+    const found = this.#missing.filter((dir) => existsSync(dir));
+    if (found.length === 0) return;
+    this.#missing = this.#missing.filter((dir) => !found.includes(dir));
+    if (this.#missing.length === 0) this.#search?.cancel();
+    this.#events?.add(found);
+    this.#lookAtAll();
   }
 
   #lookAtAll(): void {

@@ -20,7 +20,10 @@ export function functionArgument(value: Argument, lua: LuaService, call: string)
 }
 
 /** Parameters as the script passed them: one table, or the remaining arguments. */
-export function paramsArgument(args: readonly Argument[], sql: string): readonly LuaValue[] | Readonly<Record<string, LuaValue>> {
+export function paramsArgument(
+  args: readonly Argument[],
+  sql: string,
+): readonly LuaValue[] | Readonly<Record<string, LuaValue>> {
   const [first] = args;
   if (args.length === 1) {
     if (Array.isArray(first)) return first as readonly LuaValue[];
@@ -32,7 +35,10 @@ export function paramsArgument(args: readonly Argument[], sql: string): readonly
 }
 
 /** Parameters as better-sqlite3 takes them, to be spread. */
-export function bound(params: readonly LuaValue[] | Readonly<Record<string, LuaValue>>, sql: string): readonly unknown[] {
+export function bound(
+  params: readonly LuaValue[] | Readonly<Record<string, LuaValue>>,
+  sql: string,
+): readonly unknown[] {
   if (!Array.isArray(params)) return [convertAll(Object.entries(params))];
   const values = params as readonly LuaValue[];
   // ?1 and ?2 are names to better-sqlite3, which a list does not have.

@@ -32,9 +32,15 @@ local function deliver(events)
   end
 end
 
--- Functions of the host that were registered when the script had begun.
+-- Functions of the host that were registered when the script had begun. An error names the script's line, not one in here.
+-- Called by a tail call, so that its caller is the script.
+local function passed(ok, ...)
+  if not ok then error((...), 2) end
+  return ...
+end
+
 local function define(name)
-  rawset(globals, name, function(...) return call(name, ...) end)
+  rawset(globals, name, function(...) return passed(pcall(call, name, ...)) end)
 end
 
 bind(deliver, define)

@@ -7,12 +7,16 @@ import type { ApiPart } from './context.ts';
 
 export const hostFunctionsPart: ApiPart = (api) => {
   const { functions } = api.runtime;
-  const named = api.functions.map((name): [string, HostFunction] => [name, (...args) => toLua(functions.call(name, args))]);
+  const named = api.functions.map((name): [string, HostFunction] => [
+    name,
+    (...args) => toLua(functions.call(name, args)),
+  ]);
   return {
     ...Object.fromEntries(named),
     '__glyphcase.call': (name, ...args) => {
       const wanted = textArgument(name, 'call', 'the name');
-      if (!api.mayCall(wanted)) throw new GlyphError('GC_PERMISSION', `${api.id} may not call the function ${wanted}`, { skill: api.id });
+      if (!api.mayCall(wanted))
+        throw new GlyphError('GC_PERMISSION', `${api.id} may not call the function ${wanted}`, { skill: api.id });
       return toLua(functions.call(wanted, args));
     },
   };

@@ -17,7 +17,15 @@ const bindPart: ApiPart = (api) => ({
   },
 });
 
-const PARTS: readonly ApiPart[] = [sqlPart, rowsPart, transactionPart, eventsPart, logPart, hostFunctionsPart, bindPart];
+const PARTS: readonly ApiPart[] = [
+  sqlPart,
+  rowsPart,
+  transactionPart,
+  eventsPart,
+  logPart,
+  hostFunctionsPart,
+  bindPart,
+];
 
 export function createApi(api: ApiContext): Readonly<Record<string, HostFunction>> {
   return Object.assign({}, ...PARTS.map((part) => part(api))) as Record<string, HostFunction>;

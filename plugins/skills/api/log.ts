@@ -7,7 +7,10 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 export const logPart: ApiPart = (api) =>
   Object.fromEntries(
-    LEVELS.map((level) => [`log.${level}`, (...args: (LuaValue | undefined)[]) => api.log(level, args.map(show).join('\t'))]),
+    LEVELS.map((level) => [
+      `log.${level}`,
+      (...args: (LuaValue | undefined)[]) => api.log(level, args.map(show).join('\t')),
+    ]),
   );
 
 /** As `tostring` shows it, but tables with what is in them. */

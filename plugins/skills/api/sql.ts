@@ -54,9 +54,13 @@ class SkillSql {
     const limited = (prepared.limited ??= this.#limited(sql, prepared));
     const rows = this.#run(limited, sql, args);
     if (rows.length > MAX_ROWS) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `glyphcase.query: the result has more than ${MAX_ROWS} rows: ${shorten(sql)}`, {
-        hint: 'Add a LIMIT and read in pages, or let SQL do the counting (count, sum, group by).',
-      });
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `glyphcase.query: the result has more than ${MAX_ROWS} rows: ${shorten(sql)}`,
+        {
+          hint: 'Add a LIMIT and read in pages, or let SQL do the counting (count, sum, group by).',
+        },
+      );
     }
     return rows.map((row) => this.#toRow(row, prepared));
   }
@@ -134,7 +138,9 @@ class SkillSql {
     if (known?.access === access) return known;
     const statement = exactly(this.#db.prepare(sql));
     const columns = statement.reader
-      ? statement.columns().map(({ name, type }) => ({ name, json: this.#api.json === 'table' && /^json/i.test(type ?? '') }))
+      ? statement
+          .columns()
+          .map(({ name, type }) => ({ name, json: this.#api.json === 'table' && /^json/i.test(type ?? '') }))
       : [];
     const prepared: Prepared = { access, statement, columns, limited: undefined };
     this.#prepared.delete(sql);
@@ -173,7 +179,9 @@ class SkillSql {
 
   #assertOpen(sql: string): void {
     if (this.#db.sqlite.inTransaction) return;
-    throw new GlyphError('GC_TRANSACTION', `This statement ended the transaction: ${shorten(sql)}`, { skill: this.#api.id });
+    throw new GlyphError('GC_TRANSACTION', `This statement ended the transaction: ${shorten(sql)}`, {
+      skill: this.#api.id,
+    });
   }
 }
 

@@ -20,7 +20,9 @@ export const transactionPart: ApiPart = (api) => {
   const take = (): Open => {
     const last = open.pop();
     if (last === undefined || last.transaction !== db.current) {
-      throw new GlyphError('GC_TRANSACTION', 'glyphcase.transaction: the transaction around it has ended', { skill: api.id });
+      throw new GlyphError('GC_TRANSACTION', 'glyphcase.transaction: the transaction around it has ended', {
+        skill: api.id,
+      });
     }
     return last;
   };
