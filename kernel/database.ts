@@ -251,8 +251,21 @@ export class KernelDatabase implements Database {
       });
     } catch (error) {
       this.#options.logger.error(`Bookkeeping in ${this.filename} failed: ${messageOf(error)}`, { error });
+      if (queue.length > 1) this.#runOneByOne(queue);
       return true;
     }
+  }
+
+  /** One that cannot be written must not take the others with it. */
+  #runOneByOne(queue: readonly (() => void)[]): void {
+    for (const fn of queue) {
+      try {
+        if (!this.#writer.bookkeeping(fn)) this.#deferred.push(fn);
+      } catch (error) {
+        this.#options.logger.error(`Bookkeeping in ${this.filename} failed: ${messageOf(error)}`, { error });
+      }
+    }
+    if (this.#deferred.length > 0) this.#retryDeferred();
   }
 
   #retryDeferred(): void {

@@ -15,6 +15,7 @@ import type { Transaction, TransactionOptions } from './database-types.ts';
 import { GlyphError } from './errors.ts';
 import type { KernelHooks } from './hooks.ts';
 import { sqlError } from './sql-errors.ts';
+import { isThenable } from './time-limit.ts';
 import { Turn } from './turn.ts';
 
 /** One level of nesting: the outside (no transaction), a transaction, or a savepoint in it. */
@@ -224,6 +225,7 @@ export class Writer {
       const transaction = frame.transaction as Transaction;
       this.#options.hooks.begin.call(transaction);
       const result = fn(transaction);
+      assertSynchronous(result);
       this.#finish(frame);
       return result;
     } catch (error) {
@@ -356,6 +358,15 @@ function settle<T>(run: () => T, release: () => void): Promise<T> {
   } finally {
     release();
   }
+}
+
+/** A promise would go on after the COMMIT. */
+function assertSynchronous(result: unknown): void {
+  if (!isThenable(result)) return;
+  result.then(undefined, () => undefined);
+  throw new GlyphError('GC_TRANSACTION', 'A function for a synchronous transaction returned a promise; nothing was written', {
+    hint: 'Use transaction(), which takes asynchronous functions.',
+  });
 }
 
 /** True for SQLITE_BUSY in all its kinds. */

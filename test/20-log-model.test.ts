@@ -59,9 +59,18 @@ function begin(setup: readonly number[]): Run {
     };
     const model = new ModelOfTable(keyOf, layout.key.length === 0 && layout.rowidName === undefined);
     models.set(table.name, model);
+    const delivered = new Set<string>();
+    let last = 0;
     host.capsule.subscribe(host.capsule.watch(table.name), (events: ChangeEvent[]) => {
       counts.events += events.length;
-      for (const event of events) model.apply(event);
+      for (const event of events) {
+        model.apply(event);
+        if (event.seq <= last) model.problems.push(`${event.seq} comes after ${last}`);
+        last = event.seq;
+      }
+      const transactions = new Set(events.map((event) => event.transactionId));
+      for (const id of transactions) if (delivered.has(id)) model.problems.push(`${id} was delivered in two batches`);
+      for (const id of transactions) delivered.add(id);
     });
   }
   history.push('-- watched');

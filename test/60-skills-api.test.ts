@@ -207,6 +207,26 @@ describe('glyphcase.dispatch', () => {
   });
 });
 
+describe('glyphcase.dispatch inside a transaction of the host', () => {
+  it('waits for that commit, and is dropped with the part that fails', async () => {
+    const host = await skillHost({ schema: ORDERS });
+    const seen: unknown[] = [];
+    host.actions.on('*', (_payload, action) => seen.push(action));
+    const main = `function validate_insert(t, data) glyphcase.dispatch("hook") if data.status == "bad" then error("no") end end`;
+    await loadSkill(host, 'demo', main, { permissions: { actions: { dispatch: ['*'] }, hooks: ['orders'] } });
+    await host.db.transaction(async () => {
+      await host.skills.execute('glyphcase.dispatch("kept")');
+      await expect(host.skills.execute('glyphcase.dispatch("dropped") error("no")')).rejects.toThrow('no');
+      expect(() => host.db.rows.insert('orders', { status: 'bad' })).toThrow('no');
+      host.db.rows.insert('orders', { status: 'good' });
+      await host.rest().catch(() => undefined);
+      expect(seen).toEqual([]);
+    });
+    await host.rest();
+    expect(seen).toEqual(['kept', 'hook']);
+  });
+});
+
 describe('glyphcase.watch', () => {
   it('is live: one call per batch, from the commit that made it, until unwatch', async () => {
     const host = await skillHost({ schema: ORDERS });

@@ -130,6 +130,16 @@ describe('a skill', () => {
     expect(report.error?.message).toContain('statsu');
   });
 
+  it('is incompatible when it needs another GlyphCase, and starts nothing', async () => {
+    const host = await skillHost();
+    const report = await loadSkill(host, 'demo', NOTED, { engines: { glyphcase: '^99.0.0' } });
+    expect(report).toMatchObject({
+      state: 'incompatible',
+      reasons: [expect.stringContaining('it needs GlyphCase ^99.0.0')],
+    });
+    expect(host.logged()).not.toContain('install');
+  });
+
   it('stays disabled over a restart, until it is enabled', async () => {
     const file = tempFile();
     const dir = tempDir();

@@ -7,7 +7,7 @@ import { thrownBy } from './support.ts';
 
 const SCHEMA = `${ORDERS}; CREATE TABLE secret(id INTEGER PRIMARY KEY, word TEXT); INSERT INTO secret VALUES (1, 'swordfish');
   CREATE TABLE items(id INTEGER PRIMARY KEY, order_id REFERENCES orders(id) ON DELETE CASCADE, n INTEGER);
-  CREATE VIEW peek AS SELECT word FROM secret;
+  CREATE VIEW peek AS SELECT word FROM secret; CREATE VIEW through AS SELECT id FROM orders;
   CREATE TABLE audit(what TEXT);
   CREATE TRIGGER orders_audit AFTER INSERT ON orders BEGIN INSERT INTO audit SELECT word FROM secret; END;`;
 
@@ -102,6 +102,7 @@ describe('writing', () => {
     const host = await runner({ write: ['items'] });
     await refused(host, 'sql', 'INSERT INTO items(n) SELECT id FROM orders');
     await refused(host, 'sql', "INSERT INTO items(n) SELECT id FROM 'orders'");
+    await refused(host, 'sql', 'INSERT INTO items(n) SELECT id FROM through');
     const parent = await runner({ write: ['orders'] });
     await refused(parent, 'sql', 'DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE total > 5)');
     await refused(parent, 'sql', 'DELETE FROM orders RETURNING note');

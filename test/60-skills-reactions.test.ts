@@ -23,7 +23,7 @@ describe('on_data_changed', () => {
     host.run('DELETE FROM orders');
     await host.rest();
     expect(seen(host)).toEqual(['INSERT orders 1', 'UPDATE orders 1', 'DELETE orders 1']);
-    expect(host.logged().map((line) => JSON.parse(line))).toEqual([
+    expect(host.logged().map((line) => JSON.parse(line) as unknown)).toEqual([
       ['INSERT', 'orders', 1, 'a', '-', '-', 'host', true, true, '-'],
       ['UPDATE', 'orders', 1, 'b', 'a', ['status'], 'host', true, true, '-'],
       ['DELETE', 'orders', 1, '-', 'b', '-', 'host', true, true, '-'],
@@ -79,7 +79,7 @@ describe('on_data_changed', () => {
       reaction(`${RECORD} glyphcase.dispatch("a", row.id) if row.id == 2 and is_broken() then error("on purpose") end`),
       {
         ...MANIFEST,
-        permissions: { ...(MANIFEST.permissions as object), functions: ['is_broken'], actions: { dispatch: ['*'] } },
+        permissions: { ...MANIFEST.permissions, functions: ['is_broken'], actions: { dispatch: ['*'] } },
       },
     );
     host.run('INSERT INTO orders(id) VALUES (1), (2)');
@@ -104,7 +104,7 @@ describe('on_data_changed', () => {
     const host = await skillHost({ schema: SCHEMA });
     let broken = true;
     host.skills.registerFunction('is_broken', () => broken);
-    const manifest = { ...MANIFEST, permissions: { ...(MANIFEST.permissions as object), functions: ['is_broken'] } };
+    const manifest = { ...MANIFEST, permissions: { ...MANIFEST.permissions, functions: ['is_broken'] } };
     await loadSkill(
       host,
       'demo',
@@ -164,7 +164,7 @@ describe('on_data_changed', () => {
       ${reaction(`assert(ready) ${RECORD} while must_loop() do end`)}`;
     await loadSkill(host, 'demo', main, {
       ...MANIFEST,
-      permissions: { ...(MANIFEST.permissions as object), functions: ['must_loop'] },
+      permissions: { ...MANIFEST.permissions, functions: ['must_loop'] },
     });
     host.run('INSERT INTO orders(id) VALUES (1)');
     await host.rest();
@@ -238,6 +238,7 @@ describe('two hosts on one file', () => {
     await second.rest();
     await first.rest();
     expect(seen(second)).toHaveLength(2);
+    expect([first, second].map((host) => host.skills.get('demo')?.reactions)).toEqual([2, 0]);
     second.run('INSERT INTO orders(id) VALUES (3)');
     await first.close();
     await second.clock.advance(100);

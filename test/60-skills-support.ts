@@ -8,7 +8,6 @@ import type { LeaseService } from '../plugins/lease/types.ts';
 import luaPlugin from '../plugins/lua/index.ts';
 import skillsPlugin from '../plugins/skills/index.ts';
 import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
 import { openHost, settle, tempDir } from './support.ts';
 import type { Host, HostOptions } from './support.ts';
 
@@ -36,10 +35,10 @@ export async function skillHost(options: SkillHostOptions = {}): Promise<SkillHo
   const host = openHost(options);
   const { plugins } = host.kernel;
   const reports = plugins.loadAll([
-    { definition: actionsPlugin as PluginDefinition, config: {} },
-    { definition: leasePlugin as PluginDefinition, config: {} },
-    { definition: luaPlugin as PluginDefinition, config: options.lua ?? {} },
-    { definition: skillsPlugin as PluginDefinition, config: { dirs: [dir], ...options.skills } },
+    { definition: actionsPlugin, config: {} },
+    { definition: leasePlugin, config: {} },
+    { definition: luaPlugin, config: options.lua ?? {} },
+    { definition: skillsPlugin, config: { dirs: [dir], ...options.skills } },
   ]);
   for (const report of reports) if (report.error !== undefined) throw report.error;
   const skills = plugins.use<SkillsService>('skills');
@@ -94,6 +93,6 @@ export const ORDERS =
   'CREATE TABLE orders(id INTEGER PRIMARY KEY, status TEXT, total REAL, note TEXT, meta JSON, data BLOB)';
 
 /** Permissions on tables: `may('orders', 'items')` reads and writes both. */
-export const may = (...tables: readonly string[]): Readonly<Record<string, unknown>> => ({
+export const may = (...tables: readonly string[]): { readonly permissions: Readonly<Record<string, unknown>> } => ({
   permissions: { database: { read: tables, write: tables } },
 });

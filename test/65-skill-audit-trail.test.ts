@@ -1,6 +1,6 @@
 /** The skill audit-trail: one row for every change, exactly once, with the values that SQLite holds. */
 import { describe, expect, it } from 'vitest';
-import { openSkills, skillsFolder } from './65-support.ts';
+import { detach, manifestInReadme, openSkills, skillsFolder } from './65-support.ts';
 import type { Json, SkillHost } from './65-support.ts';
 import { python, sqlite3, start, until } from './support.ts';
 
@@ -147,6 +147,31 @@ describe('audit_trail', () => {
     expect((await host.history('pair s', [3, 'z']))[0]?.new_values).toEqual({ a: 3, b: 'z', n: 5 });
   });
 
+  it('takes the tables that its README names', async () => {
+    const host = await open({
+      schema: `CREATE TABLE users(id INTEGER PRIMARY KEY); CREATE TABLE invoices(id INTEGER PRIMARY KEY);
+        CREATE TABLE settings(name TEXT PRIMARY KEY, value)`,
+      manifest: manifestInReadme('audit-trail'),
+    });
+    sqlite3(host.file, 'INSERT INTO users VALUES (1)', 'INSERT INTO invoices VALUES (1)', "INSERT INTO settings VALUES ('last_seen', 1), ('colour', 2)");
+    await host.db.flush();
+    host.healthy();
+    const rows = await host.rows('SELECT table_name, row_id FROM audit_trail ORDER BY id');
+    expect(rows.map((row) => `${String(row['table_name'])} ${String(row['row_id'])}`)).toEqual(['users 1', 'invoices 1', 'settings colour']);
+  });
+
+  it('tells bytes from text, also when the bytes would make a text', async () => {
+    const host = await open({ schema: 'CREATE TABLE things(id INTEGER PRIMARY KEY, a, b)', manifest: pointedAt('things') });
+    sqlite3(host.file, "INSERT INTO things VALUES (1, x'414243', 'ABC')", "UPDATE things SET a = 'ABC', b = x'414243'", "DELETE FROM things");
+    const [deleted, updated, inserted] = await host.history('things', 1);
+    const [first, then] = [
+      { id: 1, a: { $blob: '414243' }, b: 'ABC' },
+      { id: 1, a: 'ABC', b: { $blob: '414243' } },
+    ];
+    expect([inserted?.new_values, updated?.old_values, updated?.new_values, deleted?.old_values]).toEqual([first, first, then, then]);
+    expect(updated?.changed_columns).toEqual(['a', 'b']);
+  });
+
   it('never records itself, even when a manifest tells it to', async () => {
     const host = await open();
     await host.db.close();
@@ -208,20 +233,7 @@ db.commit()
     await first.db.insert('customers', { id: 1, name: 'a' });
     await first.db.flush();
     await first.db.close();
-    // What `glyphcase detach` does: everything that is GlyphCase's goes, the user's tables stay.
-    python(
-      `
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-internal = "name GLOB '_capsule*' OR name GLOB '_skill*' OR name GLOB '_lease*' OR name GLOB '_glyphcase*'"
-for kind in ("trigger", "view", "table"):
-    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = ? AND (%s)" % internal, (kind,)).fetchall():
-        db.execute('DROP %s IF EXISTS "%s"' % (kind, name))
-db.commit()
-assert not [name for (name,) in db.execute("SELECT name FROM sqlite_schema") if name.startswith("_")]
-`,
-      first.file,
-    );
+    detach(first.file);
     const second = await open({ file: first.file, dir: first.dir, schema: '' });
     await second.db.update('customers', 1, { name: 'b' });
     expect((await second.history('customers', 1)).map(({ operation }) => operation)).toEqual(['UPDATE', 'INSERT']);

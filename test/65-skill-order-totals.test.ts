@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openSkills, skillsFolder } from './65-support.ts';
-import type { SkillHost } from './65-support.ts';
-import { python, sqlite3, tempFile, until } from './support.ts';
+import { manifestInReadme, openSkills, skillsFolder } from './65-support.ts';
+import type { Json, SkillHost } from './65-support.ts';
+import { python, sqlite3, until } from './support.ts';
 
 const SCHEMA = `
   CREATE TABLE orders(id INTEGER PRIMARY KEY, user_id INTEGER, status TEXT DEFAULT 'new', total REAL);
@@ -18,7 +18,7 @@ interface Open extends SkillHost {
   totals(): Promise<Record<string, number>>;
 }
 
-async function open(options: { file?: string; dir?: string; schema?: string } = {}): Promise<Open> {
+async function open(options: { file?: string; dir?: string; schema?: string; skills?: Record<string, Json> } = {}): Promise<Open> {
   const host = await openSkills({ schema: SCHEMA, skills: { 'order-totals': {} }, ...options });
   const actions: [string, unknown][] = [];
   host.db.onAction('order:*', (payload, action) => actions.push([action, payload]));
@@ -137,36 +137,47 @@ for part in range(5):
     expect(host.actions).toHaveLength(500);
   });
 
-  it('takes its tables and columns from the config', async () => {
-    const file = tempFile();
-    const dir = skillsFolder({
-      'order-totals': {
-        watches: ['invoices', 'invoice "lines"'],
-        permissions: {
-          database: { read: ['invoices', 'invoice "lines"'], write: ['invoices'] },
-          actions: { dispatch: ['order:created', 'order:shipped'] },
-        },
-        config: {
-          type: 'object',
-          properties: {
-            orders: { default: { table: 'invoices', id: 'number', user: 'customer', status: 'state', total: 'the sum' } },
-            items: { default: { table: 'invoice "lines"', order: 'invoice', price: 'each', quantity: 'count' } },
-            shipped: { default: 'sent' },
+  it('takes the tables and columns that its README names', async () => {
+    const host = await open({
+      skills: { 'order-totals': manifestInReadme('order-totals') },
+      schema: `CREATE TABLE invoices(number TEXT PRIMARY KEY, customer, state, sum);
+        CREATE TABLE invoice_lines(invoice TEXT, each INTEGER, count INTEGER, PRIMARY KEY (invoice, each)) WITHOUT ROWID;`,
+    });
+    sqlite3(
+      host.file,
+      "INSERT INTO invoices VALUES ('A-1', 'Ada', 'new', 0)",
+      "INSERT INTO invoice_lines VALUES ('A-1', 3, 4)",
+      "UPDATE invoices SET state = 'sent'",
+    );
+    await host.db.flush();
+    host.healthy();
+    expect(await host.rows('SELECT * FROM invoices')).toEqual([{ number: 'A-1', customer: 'Ada', state: 'sent', sum: 12 }]);
+    expect(host.actions.map(([action]) => action)).toEqual(['order:created', 'order:shipped']);
+  });
+
+  it('copes with names that need quoting', async () => {
+    const host = await open({
+      skills: {
+        'order-totals': {
+          watches: ['order', 'it"ems'],
+          permissions: { database: { read: ['order', 'it"ems'], write: ['order'] }, actions: { dispatch: ['order:*'] } },
+          config: {
+            type: 'object',
+            properties: {
+              orders: { default: { table: 'ORDER', id: 'the id', user: 'user', status: 'status', total: 'sum of %' } },
+              items: { default: { table: 'it"ems', order: 'group', price: 'p "x"', quantity: '%d' } },
+              shipped: { default: 'shipped' },
+            },
           },
         },
       },
+      schema: `CREATE TABLE "order"("the id" INTEGER PRIMARY KEY, user, status, "sum of %");
+        CREATE TABLE "it""ems"("group" INTEGER, "p ""x""", "%d"); INSERT INTO "order"("the id") VALUES (1);`,
     });
-    const host = await open({
-      file,
-      dir,
-      schema: `CREATE TABLE invoices(number TEXT PRIMARY KEY, customer, state, "the sum");
-        CREATE TABLE "invoice ""lines"""(invoice TEXT, each INTEGER, count INTEGER, PRIMARY KEY (invoice, each)) WITHOUT ROWID;`,
-    });
-    sqlite3(file, "INSERT INTO invoices VALUES ('A-1', 'Ada', 'new', 0)", `INSERT INTO "invoice ""lines""" VALUES ('A-1', 3, 4)`, "UPDATE invoices SET state = 'sent'");
+    sqlite3(host.file, 'INSERT INTO "it""ems" VALUES (1, 2, 3)');
     await host.db.flush();
     host.healthy();
-    expect(await host.rows('SELECT * FROM invoices')).toEqual([{ number: 'A-1', customer: 'Ada', state: 'sent', 'the sum': 12 }]);
-    expect(host.actions.map(([action]) => action)).toEqual(['order:created', 'order:shipped']);
+    expect(await host.scalar('SELECT "sum of %" FROM "order"')).toBe(6);
   });
 
   it('is right after any sequence of writes', async () => {

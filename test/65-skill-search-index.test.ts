@@ -1,6 +1,6 @@
 /** The skill search-index: what search finds is what the tables hold, whoever writes and whenever. */
 import { describe, expect, it } from 'vitest';
-import { editManifest, openSkills, searchConfig, skillsFolder } from './65-support.ts';
+import { detach, editManifest, manifestInReadme, openSkills, searchConfig, skillsFolder } from './65-support.ts';
 import type { Json, SkillHost } from './65-support.ts';
 import { python, sqlite3, until } from './support.ts';
 
@@ -41,12 +41,14 @@ async function open(options: { file?: string; dir?: string; schema?: string; set
   };
 }
 
+const OWN = ['search_index_rows', 'search_index_state'];
+
 /** A manifest for other tables. */
 const pointedAt = (sources: readonly { table: string; columns: readonly string[]; key: unknown }[], more: Json = {}): Json => {
   const tables = sources.map(({ table }) => table);
   return {
     watches: tables,
-    permissions: { database: { read: tables, schema: ['search_index', 'search_index_rows', 'search_index_state'] } },
+    permissions: { database: { read: [...tables, ...OWN], write: OWN, schema: ['search_index'] } },
     config: searchConfig({ sources, table: 'search_index', tokenize: 'unicode61 remove_diacritics 2', ...more }),
   };
 };
@@ -238,6 +240,42 @@ for i in range(1, 300):
     ]);
     expect(await found('blade')).toEqual([['order', [9007199254740993n, 'a']]]);
     expect(await host.scalar('SELECT count(*) FROM search_index')).toBe(4);
+  });
+
+  it('takes the tables that its README names', async () => {
+    const host = await open({
+      schema: `CREATE TABLE notes(id INTEGER PRIMARY KEY, title TEXT, body TEXT);
+        CREATE TABLE attachments(note_id INTEGER, number INTEGER, file_name TEXT, PRIMARY KEY (note_id, number));
+        INSERT INTO notes VALUES (4, 'Walks', 'in the hills');`,
+      manifest: manifestInReadme('search-index'),
+    });
+    sqlite3(host.file, "INSERT INTO attachments VALUES (4, 1, 'hills.png')");
+    await host.ready();
+    expect((await host.search('hill')).map(({ table, key }) => [table, key]).sort()).toEqual([
+      ['attachments', [4, 1]],
+      ['notes', 4],
+    ]);
+    expect(await host.keys('walking')).toEqual([4]);
+  });
+
+  it('is made anew after GlyphCase was taken out of the file, the table was changed, and GlyphCase was put back', async () => {
+    const first = await open({ schema: `${CUSTOMERS} INSERT INTO customers VALUES (1, 'Alice', 'tea', 3), (2, 'Bob', 'tea', 3);` });
+    await first.ready();
+    await first.db.close();
+    detach(first.file);
+    sqlite3(first.file, 'DELETE FROM customers WHERE id = 1', "INSERT INTO customers(id, name) VALUES (3, 'Carol')");
+    const second = await open({ file: first.file, dir: first.dir, schema: '' });
+    await second.ready();
+    await expectExact(second);
+    expect(await second.keys('carol')).toEqual([3]);
+  });
+
+  it('is made anew when somebody asks for it', async () => {
+    const host = await open({ schema: `${CUSTOMERS} INSERT INTO customers VALUES (1, 'Alice', 'tea', 3);` });
+    await host.db.execute('DELETE FROM search_index_rows');
+    await host.db.skills.call('search-index', 'rebuild');
+    await host.ready();
+    await expectExact(host);
   });
 
   it('says what is wrong with a config that names a column that is not there, and leaves the host alone', async () => {

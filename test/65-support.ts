@@ -58,6 +58,26 @@ export function editManifest(dir: string, id: string, changes: Json): void {
   writeFileSync(path, JSON.stringify({ ...manifest, ...changes }, null, 2));
 }
 
+/** What a skill's README tells a user to write into the manifest, as it stands there. */
+export function manifestInReadme(id: string): Json {
+  const [, block] = /```json\n([^]*?)```/.exec(readFileSync(join(READY_MADE, id, 'README.md'), 'utf8')) ?? [];
+  if (block === undefined) throw new Error(`the README of ${id} has no manifest`);
+  return JSON.parse(`{${block}}`) as Json;
+}
+
+/** Takes out of a file all that is GlyphCase's, as `glyphcase detach` does: tables, views and triggers; the user's tables stay. */
+export function detach(file: string): void {
+  const raw = new BetterSqlite3(file);
+  const internal = "name GLOB '_capsule*' OR name GLOB '_skill*' OR name GLOB '_lease*' OR name GLOB '_glyphcase*'";
+  for (const type of ['trigger', 'view', 'table']) {
+    const names = raw.prepare(`SELECT name FROM sqlite_schema WHERE type = ? AND (${internal})`).pluck().all(type) as string[];
+    for (const name of names) raw.exec(`DROP ${type} IF EXISTS "${name}"`);
+  }
+  const left = raw.prepare("SELECT name FROM sqlite_schema WHERE substr(name, 1, 1) = '_'").pluck().all();
+  raw.close();
+  if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
+}
+
 /** The config schema of a search-index whose defaults are these values. */
 export const searchConfig = (defaults: Json): Json => ({
   type: 'object',

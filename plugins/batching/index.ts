@@ -173,6 +173,12 @@ export default definePlugin<BatchingConfig>({
   activate(ctx) {
     const batching = new Batching(ctx);
     ctx.on('capsule:end', () => batching.wake());
+    if (ctx.db.inMemory) {
+      // Without a second connection a delivery waits for the open transaction, whatever becomes of it.
+      ctx.hooks.committed.tap('batching', () => batching.wake());
+      ctx.hooks.rolledBack.tap('batching', () => batching.wake());
+      ctx.hooks.rawCommit.tap('batching', () => batching.wake());
+    }
     ctx.defer(() => batching.close(), 'timer');
     ctx.provide<BatchingService>('batching', batching);
     batching.wake();

@@ -86,6 +86,7 @@ export class Capsule implements CapsuleService {
       reader: this.#reader,
       ledger: this.#ledger,
       currentLayout: (table) => this.#tables.current(table),
+      logger: log,
     });
     this.#end = this.#readEnd();
     const boundary = (from: number, end: number, size?: number): number =>

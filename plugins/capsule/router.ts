@@ -3,7 +3,8 @@
  *
  * Invariant: the cost is that of the changes and of the filter shapes, not of the number of watchers.
  */
-import type { Database } from '../../sdk/plugin.ts';
+import { messageOf } from '../../sdk/plugin.ts';
+import type { Database, Logger } from '../../sdk/plugin.ts';
 import { buildEvents } from './events.ts';
 import type { UnroutedEvent } from './events.ts';
 import type { Filter } from './filters.ts';
@@ -12,7 +13,7 @@ import type { Ledger } from './ledger.ts';
 import type { TableLayout } from './layout.ts';
 import type { LogReader } from './log-reader.ts';
 import { TableShapes } from './shapes.ts';
-import type { Match } from './shapes.ts';
+import type { Match, OnMatch } from './shapes.ts';
 import type { ChangeEvent } from './types.ts';
 
 /** A watcher as the router knows it. */
@@ -27,6 +28,8 @@ interface TableRoutes {
   readonly plain: Map<string, RoutedWatcher>;
   readonly filtered: Map<string, RoutedWatcher>;
   shapes: TableShapes | undefined;
+  /** True when temp tables may be undone with somebody's transaction: an in-memory database has only one connection. */
+  unsafe: boolean;
 }
 
 export type Routed = Map<string, ChangeEvent[]>;
@@ -36,6 +39,7 @@ export class Router {
   readonly #reader: LogReader;
   readonly #ledger: Ledger;
   readonly #currentLayout: (table: string) => TableLayout | undefined;
+  readonly #logger: Logger;
   readonly #tables = new Map<string, TableRoutes>();
 
   constructor(parts: {
@@ -43,7 +47,9 @@ export class Router {
     readonly reader: LogReader;
     readonly ledger: Ledger;
     readonly currentLayout: (table: string) => TableLayout | undefined;
+    readonly logger: Logger;
   }) {
+    this.#logger = parts.logger;
     this.#db = parts.db;
     this.#reader = parts.reader;
     this.#ledger = parts.ledger;
@@ -57,12 +63,14 @@ export class Router {
       return;
     }
     routes.filtered.set(watcher.id, watcher);
+    this.#noteSafety(routes);
     routes.shapes?.add(watcher.id, watcher.filter);
   }
 
   remove(watcher: RoutedWatcher): void {
     const routes = this.#tables.get(fold(watcher.table));
     if (routes === undefined) return;
+    this.#noteSafety(routes);
     routes.plain.delete(watcher.id);
     if (routes.filtered.delete(watcher.id) && watcher.filter !== undefined)
       routes.shapes?.remove(watcher.id, watcher.filter);
@@ -133,19 +141,22 @@ export class Router {
     routed: Routed,
     only: ReadonlySet<string> | undefined,
   ): void {
-    const [first] = routes.filtered.values();
-    const shapes = (routes.shapes ??= this.#buildShapes(routes, first?.table ?? ''));
+    const shapes = this.#shapesOf(routes);
     if (shapes === undefined) return;
     const layouts = [...new Set(range.indexes.map((index) => (range.changes[index] as LoggedChange).layout))];
     const matches = new Map<string, Map<number, Match>>();
-    shapes.match(range.from, range.to, layouts, (logSeq, side, id) => {
+    const onError = (error: unknown, filter: Filter, logSeq: number): void => {
+      this.#logger.error(`The filter ${JSON.stringify(filter.text)} cannot be applied to change ${logSeq}: ${messageOf(error)}`);
+    };
+    const onMatch: OnMatch = (logSeq, side, id) => {
       if (only !== undefined && !only.has(id)) return;
       let ofWatcher = matches.get(id);
       if (ofWatcher === undefined) matches.set(id, (ofWatcher = new Map<number, Match>()));
       let match = ofWatcher.get(logSeq);
       if (match === undefined) ofWatcher.set(logSeq, (match = { old: false, now: false }));
       match[side] = true;
-    });
+    };
+    shapes.match(range.from, range.to, layouts, onMatch, onError);
     if (matches.size === 0) return;
     const indexOf = new Map(range.indexes.map((index) => [(range.changes[index] as LoggedChange).logSeq, index]));
     for (const [id, ofWatcher] of matches) {
@@ -172,16 +183,42 @@ export class Router {
     const layout = this.#currentLayout(table);
     if (layout === undefined) return undefined;
     const shapes = new TableShapes(this.#db, layout);
-    for (const watcher of routes.filtered.values())
-      if (watcher.filter !== undefined) shapes.add(watcher.id, watcher.filter);
+    for (const { id, filter } of routes.filtered.values()) {
+      if (filter === undefined) continue;
+      try {
+        shapes.add(id, filter);
+      } catch (error) {
+        this.#logger.error(
+          `The filter ${JSON.stringify(filter.text)} no longer fits the table "${table}", so its watcher hears nothing: ${messageOf(error)}`,
+        );
+      }
+    }
     return shapes;
+  }
+
+  #shapesOf(routes: TableRoutes): TableShapes | undefined {
+    if (routes.unsafe && !this.#db.busy) {
+      routes.shapes?.close();
+      routes.shapes = undefined;
+      routes.unsafe = false;
+    }
+    if (routes.shapes === undefined) {
+      const [first] = routes.filtered.values();
+      routes.shapes = this.#buildShapes(routes, first?.table ?? '');
+      this.#noteSafety(routes);
+    }
+    return routes.shapes;
+  }
+
+  #noteSafety(routes: TableRoutes): void {
+    if (this.#db.inMemory && this.#db.busy) routes.unsafe = true;
   }
 
   #routes(table: string): TableRoutes {
     const key = fold(table);
     let routes = this.#tables.get(key);
     if (routes === undefined) {
-      routes = { plain: new Map(), filtered: new Map(), shapes: undefined };
+      routes = { plain: new Map(), filtered: new Map(), shapes: undefined, unsafe: false };
       this.#tables.set(key, routes);
     }
     return routes;

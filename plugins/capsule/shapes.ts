@@ -6,6 +6,7 @@
  * constants are rows of a typed temp table, and matching all of them is one indexed join.
  * Invariant: everything here lives on the reader, where other people's rollbacks cannot undo it.
  */
+import { randomBytes } from 'node:crypto';
 import { quoteName, sameName } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
 import type { Filter } from './filters.ts';
@@ -21,6 +22,9 @@ export interface Match {
 
 /** Called for every row image that a watcher's filter matches. */
 export type OnMatch = (logSeq: number, side: 'old' | 'now', watcherId: string) => void;
+
+/** Called for a row that a filter cannot be applied to. */
+export type OnError = (error: unknown, filter: Filter, logSeq: number) => void;
 
 type Statement = ReturnType<Database['prepare']>;
 
@@ -47,9 +51,10 @@ export class TableShapes {
   constructor(db: Database, layout: TableLayout) {
     this.#db = db;
     this.#layout = layout;
-    this.#image = `temp._capsule_image_${layout.id}`;
+    const name = `_capsule_image_${layout.id}_${unique()}`;
+    this.#image = `temp.${name}`;
     db.reader.exec(
-      `DROP TABLE IF EXISTS ${this.#image}; CREATE TEMP TABLE _capsule_image_${layout.id} (${[
+      `CREATE TEMP TABLE ${name} (${[
         '_capsule_seq',
         '_capsule_side',
         ...layout.columns.map(declaration),
@@ -86,16 +91,46 @@ export class TableShapes {
     }
   }
 
-  /** Matches the log rows of `(from, to]` that were logged under `layouts`. */
-  match(from: number, to: number, layouts: readonly TableLayout[], onMatch: OnMatch): void {
+  /** Matches the log rows of `(from, to]` that were logged under `layouts`. A filter that fails on a row does not match it. */
+  match(from: number, to: number, layouts: readonly TableLayout[], onMatch: OnMatch, onError: OnError): void {
+    const failed: Shape[] = [];
+    this.#copy(from, to, layouts);
+    for (const shape of this.#shapes.values()) {
+      try {
+        this.#run(shape, onMatch);
+      } catch {
+        failed.push(shape);
+      }
+    }
+    if (failed.length === 0) return;
+    // One by one, so that a row which a filter cannot be applied to (malformed JSON) hides no other.
+    for (const seq of this.#copied()) {
+      this.#copy(seq - 1, seq, layouts);
+      for (const shape of failed) {
+        try {
+          this.#run(shape, onMatch);
+        } catch (error) {
+          onError(error, shape.filter, seq);
+        }
+      }
+    }
+  }
+
+  #copy(from: number, to: number, layouts: readonly TableLayout[]): void {
     this.#clear.run();
     for (const layout of layouts) for (const fill of this.#fill(layout)) fill.run(from, to);
-    for (const shape of this.#shapes.values()) {
-      const rows = shape.match?.all() as [number, number, string?][];
-      for (const [seq, side, watcher] of rows) {
-        if (watcher !== undefined) onMatch(seq, side === OLD ? 'old' : 'now', watcher);
-        else for (const id of shape.watchers) onMatch(seq, side === OLD ? 'old' : 'now', id);
-      }
+  }
+
+  #copied(): readonly number[] {
+    const seqs = this.#db.prepareRead(`SELECT DISTINCT _capsule_seq FROM ${this.#image} ORDER BY 1`).pluck();
+    return seqs.all() as number[];
+  }
+
+  #run(shape: Shape, onMatch: OnMatch): void {
+    const rows = shape.match?.all() as [number, number, string?][];
+    for (const [seq, side, watcher] of rows) {
+      if (watcher !== undefined) onMatch(seq, side === OLD ? 'old' : 'now', watcher);
+      else for (const id of shape.watchers) onMatch(seq, side === OLD ? 'old' : 'now', id);
     }
   }
 
@@ -107,7 +142,7 @@ export class TableShapes {
   }
 
   #create(filter: Filter): Shape {
-    const name = `_capsule_shape_${this.#layout.id}_${nextShape()}`;
+    const name = `_capsule_shape_${this.#layout.id}_${unique()}`;
     const shape: Shape = { filter, watchers: new Set(), parameters: `temp.${name}`, match: undefined };
     const table = quoteName(this.#layout.table);
     const rest = filter.rest === '' ? '' : `(${filter.rest}\n)`;
@@ -168,8 +203,8 @@ export class TableShapes {
   }
 }
 
-let shapes = 0;
-const nextShape = (): number => (shapes += 1);
+/** Names on the reader are shared with whoever else runs on it, such as this plugin's earlier version during a reload. */
+const unique = (): string => randomBytes(6).toString('hex');
 
 /** Where value `index` of a row image stands: in its head row, or so many rows before it. */
 function logged(prefix: 'o' | 'n', index: number): string {

@@ -7,7 +7,7 @@
  * Operations in the log: 1 INSERT, 2 UPDATE, 3 DELETE; 8 and 9 are candidates for rows that REPLACE removes without
  * firing a delete trigger (see docs/decisions/001); 10 + k is the k-th continuation of a wide row, logged before its head.
  */
-import { quoteName } from '../../sdk/plugin.ts';
+import { nameOf, quoteName, sameName, tokenize } from '../../sdk/plugin.ts';
 import { identity, rowidIndex } from './images.ts';
 import { continuationsOf, LOG_WIDTH } from './layout.ts';
 import type { LoggedColumn, TableLayout, UniqueKey } from './layout.ts';
@@ -168,8 +168,9 @@ function newValue(layout: TableLayout, quoted: string): string {
  * the cast changes none of them, but those that could not be: where one is there the expression sees them all as they are.
  */
 function onNew(layout: TableLayout, expression: string): string {
+  const names = tokenize(expression).flatMap((token) => nameOf(token) ?? []);
   const named = layout.columns.filter(
-    ({ name, affinity }) => affinity !== '' && expression.toLowerCase().includes(name.toLowerCase()),
+    ({ name, affinity }) => affinity !== '' && names.some((one) => sameName(one, name)),
   );
   const plain = evaluated(layout, expression, (column) => `NEW.${quoteName(column.name)}`);
   if (named.length === 0) return plain;

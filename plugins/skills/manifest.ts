@@ -49,7 +49,7 @@ export function readManifest(folder: SkillFolder, version: string): Manifest {
     throw complaint('engines.glyphcase', `must be a version range such as ^1.0.0, not "${range}"`);
   }
   if (range !== undefined && !semver.satisfies(version, range, { includePrerelease: true })) {
-    throw complaint('engines.glyphcase', `it needs GlyphCase ${range}, this is ${version}`);
+    throw bad(folder, text, `it needs GlyphCase ${range}, this is ${version}`, 'engines.glyphcase', 'engines');
   }
   if (!folder.files.has(manifest.main)) throw complaint('main', `there is no file "${manifest.main}" in the folder`);
   for (const [id, wanted] of Object.entries(manifest.dependencies)) {
@@ -112,9 +112,9 @@ function complaints(folder: SkillFolder, text: string, problems: readonly Proble
   return new GlyphError('GC_BAD_MANIFEST', sentences.join('; '), { skill: folder.id });
 }
 
-function bad(folder: SkillFolder, text: string, message: string, path = ''): GlyphError {
+function bad(folder: SkillFolder, text: string, message: string, path = '', phase = 'manifest'): GlyphError {
   const key = path === '' ? '' : `${path}: `;
-  return new GlyphError('GC_BAD_MANIFEST', `${place(folder, text, path)}${key}${message}`, { skill: folder.id });
+  return new GlyphError('GC_BAD_MANIFEST', `${place(folder, text, path)}${key}${message}`, { skill: folder.id, phase });
 }
 
 const place = (folder: SkillFolder, text: string, path: string): string =>

@@ -27,10 +27,10 @@ export interface RunningOptions {
   readonly manifest: Manifest;
   readonly granted: GrantedPermissions;
   /** A reaction failed. Returns ms until the next attempt, or `stop`. */
-  reactionFailed(error: unknown): number | 'stop';
-  reactionSucceeded(): void;
+  readonly reactionFailed: (error: unknown) => number | 'stop';
+  readonly reactionSucceeded: () => void;
   /** Its hooks fail so badly that nobody can write any more. */
-  quarantine(error: Error): void;
+  readonly quarantine: (error: Error) => void;
 }
 
 export class Running {

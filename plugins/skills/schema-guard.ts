@@ -22,9 +22,9 @@ export interface SchemaGuardOptions {
   readonly db: Database;
   readonly store: SkillStore;
   readonly granted: GrantedPermissions;
-  owns(table: string): boolean;
+  readonly owns: (table: string) => boolean;
   /** Own tables have changed. */
-  forget(): void;
+  readonly forget: () => void;
 }
 
 export class SchemaGuard {

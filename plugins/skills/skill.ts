@@ -6,27 +6,19 @@
  * `reasons`, in sentences.
  */
 import { messageOf } from '../../sdk/plugin.ts';
-import type { Timer, UnitState } from '../../sdk/plugin.ts';
+import type { UnitState } from '../../sdk/plugin.ts';
 import { activate, stop } from './activation.ts';
+import { afterFailedStart, isOutside, pauseAfter } from './failures.ts';
 import { readFolder } from './folder.ts';
 import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
 import { complete } from './permissions.ts';
-import { isOutside, pauseAfter } from './reactions.ts';
+import { reportOf } from './report.ts';
 import { approvalOf, unmet } from './requirements.ts';
+import { Retry } from './retry.ts';
 import { Running } from './running.ts';
 import type { Runtime } from './runtime.ts';
 import type { Manifest, SkillReport } from './types.ts';
-
-/** Failures that no second attempt mends: the files must change. */
-const FINAL = new Set([
-  'GC_BAD_MANIFEST',
-  'GC_LUA_SYNTAX',
-  'GC_BAD_FILTER',
-  'GC_NOT_WATCHABLE',
-  'GC_BAD_OPTION',
-  'GC_PERMISSION',
-]);
 
 export class Skill {
   readonly id: string;
@@ -40,7 +32,7 @@ export class Skill {
   /** Hash of the files that were last looked at, whatever came of it. */
   #hash: string | undefined;
   #failures = 0;
-  #retry: { readonly timer: Timer; readonly at: number } | undefined;
+  readonly #retry: Retry;
   #activatedInMs: number | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   /** Something outside its folder is missing. */
@@ -51,6 +43,7 @@ export class Skill {
     this.#runtime = runtime;
     this.id = id;
     this.dir = dir;
+    this.#retry = new Retry(runtime.ctx.clock, () => void this.refresh(true));
   }
 
   get running(): Running | undefined {
@@ -66,35 +59,30 @@ export class Skill {
     const error = this.#error;
     return (
       this.#blocked ||
-      (this.#retry !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE')
+      (this.#retry.at !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE')
     );
   }
 
   report(): SkillReport {
-    const running = this.#running;
-    const manifest = running?.manifest ?? this.#manifest;
-    return {
-      id: this.id,
-      name: manifest?.name ?? this.id,
-      version: manifest?.version ?? '',
+    const { id, dir } = this;
+    return reportOf({
+      id,
+      dir,
       state: this.#state,
       reasons: this.#reasons,
-      ...(this.#error === undefined ? {} : { error: this.#error }),
-      ...(this.#retry === undefined ? {} : { retryAt: this.#retry.at }),
-      dir: this.dir,
-      ...(this.#activatedInMs === undefined ? {} : { activatedInMs: this.#activatedInMs }),
-      ...(running?.memoryBytes === undefined ? {} : { memoryBytes: running.memoryBytes }),
-      ...(running?.cursor === undefined ? {} : { cursor: running.cursor }),
-      reactions: running?.reactions ?? 0,
+      error: this.#error,
+      retryAt: this.#retry.at,
+      activatedInMs: this.#activatedInMs,
       failures: this.#failures,
-      watches: (manifest?.watches ?? []).map((watch) => (typeof watch === 'string' ? watch : watch.table)),
-      permissions: running?.granted ?? manifest?.permissions ?? {},
-    };
+      running: this.#running,
+      manifest: this.#running?.manifest ?? this.#manifest,
+    });
   }
 
   why(): readonly string[] {
     const { version } = this.report();
-    const retry = this.#retry === undefined ? [] : [`It is tried again at ${new Date(this.#retry.at).toISOString()}.`];
+    const { at } = this.#retry;
+    const retry = at === undefined ? [] : [`It is tried again at ${new Date(at).toISOString()}.`];
     return [`Skill ${this.id}${version === '' ? '' : ` ${version}`} is ${this.#state}.`, ...this.#reasons, ...retry];
   }
 
@@ -206,7 +194,7 @@ export class Skill {
   }
 
   async #activate(folder: SkillFolder, manifest: Manifest): Promise<void> {
-    this.#cancelRetry();
+    this.#retry.cancel();
     const old = this.#running;
     if (old === undefined) this.#setState('activating');
     const started = performance.now();
@@ -234,7 +222,7 @@ export class Skill {
   }
 
   async #stop(): Promise<void> {
-    this.#cancelRetry();
+    this.#retry.cancel();
     const running = this.#running;
     if (running === undefined) return;
     this.#setState('deactivating');
@@ -273,30 +261,13 @@ export class Skill {
     }
     this.#reasons = [error.message];
     if (!isOutside(error)) this.#failures += 1;
-    const code = 'code' in error ? String(error.code) : '';
-    if ('phase' in error && error.phase === 'engines') this.#setState('incompatible');
-    else if (FINAL.has(code)) this.#setState('failed');
+    const next = afterFailedStart(error, this.#failures);
+    if (next === 'quarantined') this.#setQuarantined([`It failed ${this.#failures} times in a row: ${error.message}`]);
+    else if (typeof next === 'string') this.#setState(next);
     else {
-      const pause = pauseAfter(error, this.#failures);
-      if (pause === 'stop') this.#setQuarantined([`It failed ${this.#failures} times in a row: ${error.message}`]);
-      else this.#retryIn(pause);
+      this.#retry.in(next);
+      this.#setState('failed');
     }
-  }
-
-  #retryIn(pause: number): void {
-    const { clock } = this.#runtime.ctx;
-    this.#cancelRetry();
-    const timer = clock.timeout(() => {
-      this.#retry = undefined;
-      void this.refresh(true);
-    }, pause);
-    this.#retry = { timer, at: clock.now() + pause };
-    this.#setState('failed');
-  }
-
-  #cancelRetry(): void {
-    this.#retry?.timer.cancel();
-    this.#retry = undefined;
   }
 
   #reactionFailed(thrown: unknown): number | 'stop' {

@@ -34,8 +34,8 @@ export interface SubscriptionsOptions {
   readonly id: string;
   readonly runtime: Runtime;
   /** Calls the function with events, inside a transaction. */
-  call(fn: LuaFunction, events: readonly ChangeEvent[]): void;
-  failed(error: unknown, table: string): void;
+  readonly call: (fn: LuaFunction, events: readonly ChangeEvent[]) => void;
+  readonly failed: (error: unknown, table: string) => void;
 }
 
 export class Subscriptions {

@@ -60,11 +60,20 @@ export function eventToLua(event: ChangeEvent, json: 'text' | 'table'): Record<s
     row_id: event.rowId,
     old_data: oldData === undefined ? undefined : rowToLua(oldData, json),
     new_data: newData === undefined ? undefined : rowToLua(newData, json),
+    old_blobs: blobsOf(oldData),
+    new_blobs: blobsOf(newData),
     changed_columns: event.changedColumns,
     timestamp: Math.floor(event.timestamp.getTime() / 1000),
     transaction_id: event.transactionId,
     source: event.source,
   };
+}
+
+/** Columns that hold a BLOB, which Lua cannot tell from a text; undefined when none does. */
+function blobsOf(row: Data | undefined): readonly string[] | undefined {
+  let names: string[] | undefined;
+  for (const name in row) if (row[name] instanceof Uint8Array) (names ??= []).push(name);
+  return names;
 }
 
 /** JSON columns arrive parsed. */

@@ -20,14 +20,16 @@ local function number(value)
   return string.format("%.17g", value)
 end
 
+local function bytes(value)
+  local hex = value:gsub(".", function(byte) return string.format("%02X", byte:byte()) end)
+  return '{"$blob":"' .. hex .. '"}'
+end
+
 local function encode(value)
   local kind = type(value)
+  if kind == "nil" then return "null" end
   if kind == "number" then return number(value) end
-  if kind == "string" then
-    if utf8.len(value) then return text(value) end
-    local hex = value:gsub(".", function(byte) return string.format("%02X", byte:byte()) end)
-    return '{"$blob":"' .. hex .. '"}'
-  end
+  if kind == "string" then return utf8.len(value) and text(value) or bytes(value) end
   return json.encode(value)
 end
 
@@ -38,17 +40,17 @@ function images.list(values)
 end
 
 -- Columns in alphabetical order, so that equal rows give equal text. A column that is NULL is left out, unless it is among
--- the changed ones: then null says that it was or became NULL.
-function images.row(row, changed_columns)
-  local names = {}
+-- the changed ones: then null says that it was or became NULL. `blobs` lists the columns whose value is a BLOB.
+function images.row(row, changed_columns, blobs)
+  local names, is_blob = {}, {}
   for name in pairs(row) do names[#names + 1] = name end
   for _, name in ipairs(changed_columns or {}) do
     if row[name] == nil then names[#names + 1] = name end
   end
+  for _, name in ipairs(blobs or {}) do is_blob[name] = true end
   table.sort(names)
   for index, name in ipairs(names) do
-    local value = row[name]
-    names[index] = text(name) .. ":" .. (value == nil and "null" or encode(value))
+    names[index] = text(name) .. ":" .. (is_blob[name] and bytes or encode)(row[name])
   end
   return "{" .. table.concat(names, ",") .. "}"
 end

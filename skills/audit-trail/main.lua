@@ -47,8 +47,8 @@ function on_data_changed(table_name, operation, _, event)
     stored_key(event.row_id),
     operation,
     event.changed_columns and images.list(event.changed_columns),
-    event.old_data and images.row(event.old_data, event.changed_columns),
-    event.new_data and images.row(event.new_data, event.changed_columns)
+    event.old_data and images.row(event.old_data, event.changed_columns, event.old_blobs),
+    event.new_data and images.row(event.new_data, event.changed_columns, event.new_blobs)
   )
 end
 

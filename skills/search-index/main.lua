@@ -14,6 +14,7 @@ local quote = source_of.quote
 local INDEX = quote(config.table)
 local ROWS = quote(config.table .. "_rows") -- which entry of the index is which row of which table
 local STATE = quote(config.table .. "_state") -- how far the build is
+local MADE_OF = json.encode(config) -- an index made of anything else is not this one
 
 -- How long one step of the build may take, in seconds, and after how many rows it looks at the clock. Others who write to the file wait that long.
 local STEP_SECONDS = 0.004
@@ -70,28 +71,38 @@ local function build_step()
   )
 end
 
--- The index is made anew when what it is made of has changed.
-local function prepare()
+local function create_tables()
   glyphcase.execute("CREATE TABLE IF NOT EXISTS " .. STATE .. [[ (
     source TEXT PRIMARY KEY, after TEXT, indexed INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0, made_of TEXT
   )]])
-  local made_of = json.encode(config)
-  if glyphcase.queryScalar("SELECT made_of FROM " .. STATE .. " LIMIT 1") == made_of then return end
-  glyphcase.execute("DROP TABLE IF EXISTS " .. INDEX)
-  glyphcase.execute("DROP TABLE IF EXISTS " .. ROWS)
-  glyphcase.execute("DELETE FROM " .. STATE)
-  glyphcase.execute(string.format(
-    "CREATE VIRTUAL TABLE %s USING fts5(text, tokenize = '%s')", INDEX, (config.tokenize:gsub("'", "''"))
-  ))
   -- The key column has no type: a key is stored as it comes, so that 7 and '7' stay two keys.
-  glyphcase.execute("CREATE TABLE " .. ROWS .. " (id INTEGER PRIMARY KEY, source TEXT NOT NULL, key NOT NULL, UNIQUE (source, key))")
+  glyphcase.execute(
+    "CREATE TABLE IF NOT EXISTS " .. ROWS .. " (id INTEGER PRIMARY KEY, source TEXT NOT NULL, key NOT NULL, UNIQUE (source, key))"
+  )
+end
+
+-- Makes the index anew: when it is not there, when the config has changed, or when somebody calls this.
+function rebuild()
+  glyphcase.execute("DROP TABLE IF EXISTS " .. INDEX)
+  glyphcase.execute(
+    string.format("CREATE VIRTUAL TABLE %s USING fts5(text, tokenize = '%s')", INDEX, (config.tokenize:gsub("'", "''")))
+  )
+  glyphcase.execute("DELETE FROM " .. ROWS)
+  glyphcase.execute("DELETE FROM " .. STATE)
   for _, source in pairs(sources) do
-    glyphcase.execute("INSERT INTO " .. STATE .. "(source, made_of) VALUES (?, ?)", source.name, made_of)
+    glyphcase.execute("INSERT INTO " .. STATE .. "(source, made_of) VALUES (?, ?)", source.name, MADE_OF)
   end
 end
 
+-- An index that is older than the installation (GlyphCase was detached from the file, and is back) has missed changes.
+function on_install()
+  create_tables()
+  glyphcase.execute("DELETE FROM " .. STATE)
+end
+
 function on_activate()
-  prepare()
+  create_tables() -- the config may name another table since
+  if glyphcase.queryScalar("SELECT made_of FROM " .. STATE .. " LIMIT 1") ~= MADE_OF then rebuild() end
   glyphcase.watch(config.table .. "_state", build_step)
   build_step()
 end

@@ -6,7 +6,6 @@
  */
 import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError, quoteName } from '../../../sdk/plugin.ts';
-import type { Params } from '../../../sdk/plugin.ts';
 import { describe, paramsArgument, rowArgument, textArgument } from './arguments.ts';
 import { transactionOf } from './context.ts';
 import type { ApiPart } from './context.ts';
@@ -53,7 +52,7 @@ export const rowsPart: ApiPart = (api) => {
       const call = 'glyphcase.updateWhere';
       const name = writable(table, call);
       const text = condition(name, where, call, 'DELETE FROM');
-      return rows.updateWhere(name, text, paramsArgument([params], text) as Params, rowArgument(data, call));
+      return rows.updateWhere(name, text, paramsArgument([params], text), rowArgument(data, call));
     },
     'glyphcase.delete': (table, id) => {
       const call = 'glyphcase.delete';
@@ -63,7 +62,7 @@ export const rowsPart: ApiPart = (api) => {
       const call = 'glyphcase.deleteWhere';
       const name = writable(table, call);
       const text = condition(name, where, call, 'DELETE FROM');
-      return rows.deleteWhere(name, text, paramsArgument(args, text) as Params);
+      return rows.deleteWhere(name, text, paramsArgument(args, text));
     },
   };
 };

@@ -1,0 +1,40 @@
+/**
+ * What a failure of a skill leads to.
+ *
+ * Invariant: a skill's failure is the skill's; a locked or full database is not, and never leads to quarantine.
+ */
+import { GlyphError } from '../../sdk/plugin.ts';
+
+/** Failures in a row after which a skill is quarantined. */
+export const MAX_FAILURES = 5;
+const FIRST_PAUSE_MS = 1000;
+/** Not the skill's fault: try again soon, as often as it takes. */
+const OUTSIDE = new Set<string>(['GC_LOCKED', 'GC_DISK_FULL', 'GC_CLOSED', 'GC_SCOPE_CLOSED', 'GC_READ_ONLY']);
+/** No second attempt mends these: the files must change. */
+const FINAL = new Set<string>([
+  'GC_BAD_MANIFEST',
+  'GC_LUA_SYNTAX',
+  'GC_BAD_FILTER',
+  'GC_NOT_WATCHABLE',
+  'GC_BAD_OPTION',
+  'GC_PERMISSION',
+]);
+
+const codeOf = (error: unknown): string => (error instanceof GlyphError ? error.code : '');
+
+export const isOutside = (error: unknown): boolean => OUTSIDE.has(codeOf(error));
+
+/** Pause after the n-th failure (from 1), in ms; `stop` when it has failed often enough, or will always fail. */
+export function pauseAfter(error: unknown, failures: number): number | 'stop' {
+  if (isOutside(error)) return FIRST_PAUSE_MS;
+  if (failures >= MAX_FAILURES || codeOf(error) === 'GC_CASCADE') return 'stop';
+  return FIRST_PAUSE_MS * 2 ** (failures - 1);
+}
+
+/** After a failed start: a state to stay in, or ms until the next attempt. */
+export function afterFailedStart(error: unknown, failures: number): 'incompatible' | 'failed' | 'quarantined' | number {
+  if (error instanceof GlyphError && error.phase === 'engines') return 'incompatible';
+  if (FINAL.has(codeOf(error))) return 'failed';
+  const pause = pauseAfter(error, failures);
+  return pause === 'stop' ? 'quarantined' : pause;
+}
