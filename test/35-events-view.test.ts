@@ -214,6 +214,7 @@ print(c.execute("SELECT count(*) FROM _capsule_events").fetchone()[0], len(json.
 describe('rows of other programs', () => {
   test('they show before any host has recorded them, and belong to a transaction once one has', async () => {
     const host = await logged(USERS, 'users', "INSERT INTO users(name) VALUES ('A')");
+    host.capsule.keep('users');
     await host.close();
     sqlite3(host.file, "INSERT INTO users(name) VALUES ('B')");
     expect(shell(host, 'SELECT operation, source, transaction_id, row_id FROM _capsule_events ORDER BY id')).toMatchObject([
@@ -326,6 +327,7 @@ test('a log of a million changes: the newest at once, the count within seconds',
   await host.close();
   const filler = new BetterSqlite3(host.file);
   filler.exec(`
+    UPDATE _capsule_transactions SET completed_at = datetime('now', '-7 days');
     WITH RECURSIVE c(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM c WHERE i < 1000000)
     INSERT INTO _capsule_log(seq, table_id, op, n0, n1, n2) SELECT i, (SELECT max(id) FROM _capsule_tables), 1, i, 'User ' || i, 'active' FROM c;
     WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 99999)

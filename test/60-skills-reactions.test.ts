@@ -234,7 +234,7 @@ describe('two hosts on one file', () => {
     expect([first.lease.held, second.lease.held]).toEqual([true, false]);
     first.run('INSERT INTO orders(id) VALUES (1)');
     second.run('INSERT INTO orders(id) VALUES (2)');
-    await first.rest();
+    // The one without the lease looks first, and leaves it to the other.
     await second.rest();
     await first.rest();
     expect(seen(second)).toHaveLength(2);

@@ -137,7 +137,7 @@ class Tour {
       stream.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     this.#ended = new Promise((resolve) => host.once('close', resolve));
     afterTest(async () => {
-      if (host.exitCode === null && host.pid !== undefined) process.kill(-host.pid, 'SIGKILL');
+      if (host.exitCode === null && host.signalCode === null && host.pid !== undefined) process.kill(-host.pid, 'SIGKILL');
       await this.#ended;
     });
     const up = await within(15_000, 50, () => READY.test(this.#said) || host.exitCode !== null);

@@ -2,37 +2,45 @@
  * `_capsule_events`: the log with the columns the documentation promises, as a view, so that every program can query it.
  *
  * Invariants: it keeps to the syntax and limits of SQLite 3.38 (JSON is built by an aggregate over json_each, never by one
- * call with an argument per column); it joins the transactions instead of looking them up per row, so the newest few
- * are found by index; rows of another program that no host has recorded yet are shown too.
+ * call with an argument per column); the newest few are found by index, by time and by id; rows of another program that no
+ * host has recorded yet are shown too; a `row_id` is the one that the change's event has.
  */
 import { LOG_WIDTH } from './layout.ts';
 import { OP } from './triggers.ts';
 
-const slot = (prefix: string): string => {
-  const cases = Array.from({ length: LOG_WIDTH }, (_, index) => `WHEN ${index} THEN c.${prefix}${index}`).join(' ');
-  return `CASE j.key % ${LOG_WIDTH} ${cases} END`;
+/** Value number `j.key` of the row that `l` is the head of; value i of a wide row stands i / 16 rows before it. */
+const slot = (prefix: 'o' | 'n'): string => {
+  const pick = (row: string): string =>
+    Array.from({ length: LOG_WIDTH }, (_, index) => `WHEN ${index} THEN ${row}.${prefix}${index}`).join(' ');
+  return `CASE WHEN j.key < ${LOG_WIDTH} THEN CASE j.key ${pick('l')} END ELSE (
+        SELECT CASE j.key % ${LOG_WIDTH} ${pick('c')} END FROM _capsule_log c WHERE c.seq = l.seq - j.key / ${LOG_WIDTH}) END`;
 };
 
-/** Row image as JSON text. Value i of a wide row stands i / 16 rows before the head. A BLOB shows as {"$blob":"<hex>"}. */
-const image = (prefix: string): string => `(
-    SELECT json_group_object(v.name, CASE typeof(v.value) WHEN 'blob' THEN json_object('$blob', hex(v.value)) ELSE v.value END)
-    FROM (
-      SELECT j.value AS name,
-        (SELECT ${slot(prefix)} FROM _capsule_log c WHERE c.seq = l.seq - j.key / ${LOG_WIDTH}) AS value
-      FROM json_each(t.columns) j
-    ) v)`;
+/** A value as JSON: a BLOB as {"$blob":"<hex>"}, an infinity as a number beyond all others, as JavaScript and SQLite read it. */
+const encoded = `CASE typeof(v.value)
+      WHEN 'blob' THEN json_object('$blob', hex(v.value))
+      WHEN 'real' THEN CASE v.value WHEN 9e999 THEN json('9e999') WHEN -9e999 THEN json('-9e999') ELSE v.value END
+      ELSE v.value END`;
 
-/** The primary key: the value itself, or a JSON array for a composite one. */
+/** Row image as JSON text. */
+const image = (prefix: 'o' | 'n'): string => `(
+    SELECT json_group_object(v.name, ${encoded})
+    FROM (SELECT j.value AS name, ${slot(prefix)} AS value FROM json_each(t.columns) j) v)`;
+
+/** One value of the key, old for a DELETE. `from` gives `j.key`, its place in the row. */
+const keyPart = (from: string): string =>
+  `SELECT CASE l.op WHEN ${OP.delete} THEN ${slot('o')} ELSE ${slot('n')} END AS value FROM ${from} j`;
+
+/** The rowid where it is logged, because the key may hold NULL; it comes after the columns. */
+const loggedRowid = `(${keyPart("(SELECT json_array_length(t.columns) AS key WHERE json_extract(t.layout, '$.logsRowid'))")})`;
+
+/** The primary key: the value itself, or a JSON array for a composite one; the whole row where nothing identifies it. */
 const rowId = `
     CASE json_array_length(t.key)
-      WHEN 1 THEN (
-        SELECT CASE l.op WHEN ${OP.delete} THEN ${slot('o')} ELSE ${slot('n')} END
-        FROM (SELECT json_extract(t.key, '$[0]') AS key) j, _capsule_log c WHERE c.seq = l.seq - j.key / ${LOG_WIDTH})
+      WHEN 1 THEN ifnull((${keyPart("(SELECT json_extract(t.key, '$[0]') AS key)")}), ${loggedRowid})
       ELSE (
-        SELECT json_group_array(v.value) FROM (
-          SELECT (SELECT CASE l.op WHEN ${OP.delete} THEN ${slot('o')} ELSE ${slot('n')} END
-            FROM _capsule_log c WHERE c.seq = l.seq - j.key / ${LOG_WIDTH}) AS value
-          FROM (SELECT value AS key FROM json_each(t.key)) j) v)
+        SELECT CASE WHEN count(*) > count(v.value) THEN ifnull(${loggedRowid}, json_group_array(${encoded})) ELSE json_group_array(${encoded}) END
+        FROM (${keyPart("(SELECT value AS key FROM json_each(CASE t.key WHEN '[]' THEN (SELECT json_group_array(a.key) FROM json_each(t.columns) a) ELSE t.key END))")}) v)
     END`;
 
 /** Everybody has passed it: durable subscriptions by their cursor, the others by their host's position. */
@@ -57,16 +65,31 @@ const columns = (timestamp: string, transaction: string, source: string): string
 
 const heads = `l.op <= ${OP.delete}`;
 
+/**
+ * SQLite merges the halves of a UNION ALL in order, and computes no more rows than are wanted, only where their columns have
+ * the same affinities. A scalar subquery has that of its last SELECT, here a column's, whatever value the first one gives.
+ */
+const like = (column: string, value: string): string =>
+  `(SELECT ${value} UNION ALL SELECT ${column} FROM _capsule_transactions WHERE 0)`;
+
+/**
+ * A change and its transaction, found from either: by time the transactions come first and the range gives their changes, by id
+ * the changes come first and the subquery finds their transaction. The likelihoods say that a transaction has few changes, so
+ * that SQLite sees both ways and takes the one that needs no sorting; `+` keeps it from scanning the ranges below a change.
+ */
+const belongs = `likelihood(l.seq >= +x.first_seq, 0.0001) AND likelihood(l.seq <= +x.last_seq, 0.015)
+      AND x.first_seq = (SELECT max(y.first_seq) FROM _capsule_transactions y WHERE y.first_seq <= l.seq)`;
+
 export const EVENTS_VIEW = `
   DROP VIEW IF EXISTS _capsule_events;
   CREATE VIEW _capsule_events AS
     SELECT ${columns('x.completed_at', 'x.id', 'x.source')}
     FROM _capsule_transactions x
-    JOIN _capsule_log l ON l.seq BETWEEN x.first_seq AND x.last_seq
+    JOIN _capsule_log l ON ${belongs}
     JOIN _capsule_tables t ON t.id = l.table_id
     WHERE ${heads}
     UNION ALL
-    SELECT ${columns('CURRENT_TIMESTAMP', 'NULL', "'external'")}
+    SELECT ${columns(like('completed_at', 'CURRENT_TIMESTAMP'), like('id', 'NULL'), like('source', "'external'"))}
     FROM _capsule_log l
     JOIN _capsule_tables t ON t.id = l.table_id
     WHERE ${heads} AND l.seq > ifnull((SELECT last_seq FROM _capsule_transactions ORDER BY first_seq DESC LIMIT 1), 0);

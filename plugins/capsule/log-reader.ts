@@ -68,11 +68,16 @@ export class LogReader {
         candidates = addCandidate(candidates, { seq, logSeq: seq, layout, op, ...images } as Candidate);
         continue;
       }
-      const change = { seq, logSeq: seq, layout, op: op as 1 | 2 | 3, ...images, hidden: false };
+      const kind = op === OP.renumbered ? OP.update : (op as 1 | 2 | 3);
+      const change = { seq, logSeq: seq, layout, op: kind, ...images, hidden: false };
       if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes, confirmed);
-      if (!isRenumbering(change)) changes.push(change);
+      if (op !== OP.renumbered) changes.push(change);
     }
-    if (confirmed.length > 0) this.#source.confirm(confirmed);
+    if (confirmed.length > 0) {
+      // At the candidate's own place: there it stands for whoever reads the log once it says so.
+      changes.sort((a, b) => a.seq - b.seq);
+      this.#source.confirm(confirmed);
+    }
     return this.#source.foreignTriggers() ? this.#inOrder(changes, from, to) : changes;
   }
 
@@ -172,7 +177,7 @@ function addCandidate(candidates: readonly Candidate[], candidate: Candidate): C
 }
 
 /**
- * Decides what a change means for the candidates of its table; confirmed ones are put before it.
+ * Decides what a change means for the candidates of its table; confirmed ones are changes, and those it leaves open are returned.
  *
  * The new row conflicts with the candidate, so when it is there the candidate is gone; and when the candidate is seen again,
  * or seen to go, it was not this operation that took it. Whatever else happens meanwhile is other triggers' work.
@@ -203,10 +208,6 @@ function confirms(candidate: Candidate, change: LoggedChange): boolean {
   if (candidate.op === OP.rowidCandidate && rowidAt >= 0 && candidate.old[rowidAt] !== now[rowidAt]) return false;
   return !(change.op === OP.update && sameKey(layout, candidate.old, change.old));
 }
-
-/** An UPDATE of nothing but a rowid that is no part of the row: logged for the candidates it confirms. */
-const isRenumbering = ({ op, old, now }: LoggedChange): boolean =>
-  op === OP.update && old !== undefined && now !== undefined && sameImage(old, now);
 
 const hasInexact = (row: RawRow): boolean => {
   for (const value of row) {

@@ -4,7 +4,8 @@
  * Invariants: they copy column values and nothing else; an UPDATE that changes no byte logs nothing; they keep to the
  * syntax of SQLite 3.38, because older programs must be able to open the file.
  *
- * Operations in the log: 1 INSERT, 2 UPDATE, 3 DELETE; 8 and 9 are candidates for rows that REPLACE removes without
+ * Operations in the log: 1 INSERT, 2 UPDATE, 3 DELETE; 7 is an UPDATE of nothing but a rowid that is no part of the row, which is
+ * no change, but may have replaced another row; 8 and 9 are candidates for rows that REPLACE removes without
  * firing a delete trigger (see docs/decisions/001); 10 + k is the k-th continuation of a wide row, logged before its head.
  */
 import { nameOf, quoteName, sameName, tokenize } from '../../sdk/plugin.ts';
@@ -12,7 +13,15 @@ import { identity, rowidIndex } from './images.ts';
 import { continuationsOf, LOG_WIDTH } from './layout.ts';
 import type { LoggedColumn, TableLayout, UniqueKey } from './layout.ts';
 
-export const OP = { insert: 1, update: 2, delete: 3, rowidCandidate: 8, candidate: 9, continuation: 10 } as const;
+export const OP = {
+  insert: 1,
+  update: 2,
+  delete: 3,
+  renumbered: 7,
+  rowidCandidate: 8,
+  candidate: 9,
+  continuation: 10,
+} as const;
 
 /** Name and statement of one trigger. */
 export interface TriggerSql {
@@ -24,7 +33,7 @@ const triggerName = (layout: TableLayout, what: string): string => `_capsule_${l
 
 /** Recognises our triggers, and which layout they belong to. */
 export function parseTriggerName(name: string): { readonly layoutId: number; readonly what: string } | undefined {
-  const match = /^_capsule_(\d+)_(insert|update|delete|before_insert|before_update)$/.exec(name);
+  const match = /^_capsule_(\d+)_(insert|update|delete|renumber|before_insert|before_update)$/.exec(name);
   return match?.[1] === undefined || match[2] === undefined
     ? undefined
     : { layoutId: Number(match[1]), what: match[2] };
@@ -48,6 +57,11 @@ export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): re
     ),
     make('delete', 'AFTER DELETE', '', logRow(layout, OP.delete, images(layout, 'OLD'), [])),
   ];
+  if (rowidIndex(layout) < 0 && layout.rowidName !== undefined) {
+    const moved = `OLD.${layout.rowidName} IS NOT NEW.${layout.rowidName}`;
+    const body = logRow(layout, OP.renumbered, images(layout, 'OLD'), images(layout, 'NEW'));
+    result.push(make('renumber', 'AFTER UPDATE OF rowid, _rowid_, oid', `${moved} AND NOT (${changed(layout)})`, body));
+  }
   const conflicts = conflictConditions(layout, keys);
   if (conflicts.all.length === 0) return result;
   const exists = conflicts.all.map((condition) => `EXISTS(SELECT 1 FROM ${table} WHERE ${condition})`).join(' OR ');
@@ -230,9 +244,7 @@ function changed(layout: TableLayout): string {
     // Without an affinity 1 and 1.0 are equal yet stored differently.
     return column.affinity === '' ? `(${byBytes} OR typeof(OLD.${name}) IS NOT typeof(NEW.${name}))` : byBytes;
   });
-  // A rowid that no image holds matters all the same: the row that had it may have been replaced.
-  if (layout.rowidColumn < 0 && layout.rowidName !== undefined)
-    differs.push(`OLD.${layout.rowidName} IS NOT NEW.${layout.rowidName}`);
+  if (layout.logsRowid) differs.push(`OLD.${layout.rowidName} IS NOT NEW.${layout.rowidName}`);
   return balanced(differs);
 }
 

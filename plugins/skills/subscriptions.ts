@@ -1,8 +1,9 @@
 /**
  * What one Lua state listens to by `glyphcase.watch`: live, for as long as the state lives.
  *
- * Invariants: a watch begins when the transaction that asked for it has committed; each batch is one transaction, in the
- * host that holds the lease; a failing handler is logged, and gets the next batch all the same.
+ * Invariants: a watch begins with the transaction that asks for it, and hears of what that one changes too, once it has
+ * committed; each batch is one transaction, in the host that holds the lease; a failing handler is logged, and gets the next
+ * batch all the same.
  */
 import type { ChangeEvent, Subscription, Watcher } from '../../sdk/capsule-types.ts';
 import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
@@ -18,6 +19,8 @@ const MAX_EVENTS = 1000;
 interface Entry {
   readonly watcher: Watcher;
   readonly fn: LuaFunction;
+  /** End of the log when it was asked for. */
+  readonly from: number;
   subscription: Subscription | undefined;
 }
 
@@ -54,8 +57,9 @@ export class Subscriptions {
         `glyphcase.watch: more than ${MAX_WATCHES} watches; end some with glyphcase.unwatch(id)`,
       );
     }
-    const watcher = this.#options.runtime.capsule.watch(table, filter, filter === undefined ? undefined : params);
-    const entry: Entry = { watcher, fn, subscription: undefined };
+    const { capsule } = this.#options.runtime;
+    const watcher = capsule.watch(table, filter, filter === undefined ? undefined : params);
+    const entry: Entry = { watcher, fn, from: capsule.look(), subscription: undefined };
     this.#entries.set(watcher.id, entry);
     notes.add({ committed: () => this.#start(entry), rolledBack: () => this.remove(watcher.id) });
     return watcher.id;
@@ -79,6 +83,7 @@ export class Subscriptions {
     if (this.#entries.get(entry.watcher.id) !== entry) return;
     const { capsule } = this.#options.runtime;
     entry.subscription = capsule.subscribe(entry.watcher, (events) => this.#deliver(entry, events), {
+      from: entry.from,
       listenerType: 'lua',
       listenerId: `skill:${this.#options.id}`,
     });

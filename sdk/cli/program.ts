@@ -10,6 +10,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addLog } from './commands/log.ts';
 import { addSkill } from './commands/skill.ts';
+import { addStart } from './commands/start.ts';
 import { addWatch } from './commands/watch.ts';
 import { EXIT, explain, report } from './errors.ts';
 import { examples } from './options.ts';
@@ -31,6 +32,7 @@ export function createProgram(): Command {
       styleArgumentText: (text) => paint('cyan', text),
     })
     .addHelpText('after', examples(['glyphcase start', 'run the skills in ./skills on ./glyphcase.db'], ['glyphcase help watch', 'how to use one command']));
+  addStart(program);
   addWatch(program);
   addLog(program);
   addSkill(program);

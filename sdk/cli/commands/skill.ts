@@ -1,6 +1,7 @@
 /** `glyphcase skill`: everything about skills. */
 import type { Command } from 'commander';
 import { addSkillCheck } from './skill-check.ts';
+import { addSkillDisable, addSkillEnable } from './skill-enable.ts';
 import { addSkillList } from './skill-list.ts';
 import { addSkillLogs } from './skill-logs.ts';
 import { addSkillNew } from './skill-new.ts';
@@ -11,4 +12,6 @@ export function addSkill(program: Command): void {
   addSkillCheck(skill);
   addSkillList(skill);
   addSkillLogs(skill);
+  addSkillEnable(skill);
+  addSkillDisable(skill);
 }

@@ -1,0 +1,114 @@
+/** `glyphcase start`: the host, on a database file, with the skills of a folder, until Ctrl-C. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { GlyphError } from '../../../kernel/errors.ts';
+import type { GlyphCaseConfig } from '../../config.ts';
+import type { FileConfig } from '../config-file.ts';
+import { untilStopped } from '../lifetime.ts';
+import { examples, repeated } from '../options.ts';
+import { DEFAULT_DB, DEFAULT_SKILLS, isFolder, shown } from '../paths.ts';
+import type { Reporter } from '../reporter.ts';
+
+interface StartOptions {
+  readonly db?: string;
+  readonly skills?: readonly string[];
+  readonly plugins?: readonly string[];
+  readonly config?: string;
+  readonly sample: boolean;
+  readonly grant?: readonly string[];
+  readonly quiet?: true;
+  readonly json?: true;
+}
+
+export function addStart(program: Command): void {
+  program
+    .command('start')
+    .summary('run the skills of a folder on a database')
+    .description(
+      'Opens a database, runs the skills of a folder on it, and takes their edits over as they are saved, until Ctrl-C. ' +
+        'A new database gets the tables of a small shop to play with.',
+    )
+    .option('--db <file>', `SQLite file (default: ${DEFAULT_DB})`)
+    .option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`, repeated)
+    .option('--plugins <dir>', 'folder with plugins; may be repeated', repeated)
+    .option('--config <file>', 'options of the host: JSON, or a module with a default export; flags win')
+    .option('--no-sample', 'leave a new database empty')
+    .option(
+      '--grant <permission>',
+      'approve for every skill what else waits for "skill enable": all, network=HOST, functions=NAME, ' +
+        'database.schema=TABLE, "database.read=*", …; may be repeated',
+      repeated,
+    )
+    .option('--quiet', 'only what skills log, and what goes wrong')
+    .option('--json', 'one line of JSON per happening')
+    .addHelpText(
+      'after',
+      examples(
+        ['glyphcase start', `./${DEFAULT_SKILLS} on ./${DEFAULT_DB}`],
+        ['glyphcase start --db app.db --skills skills', 'on a database of yours'],
+        ['glyphcase start --grant network=api.example.com', 'let skills that ask for it talk to that host'],
+      ),
+    )
+    .action(start);
+}
+
+async function start(options: StartOptions): Promise<void> {
+  const began = performance.now();
+  if (options.plugins !== undefined) {
+    throw new GlyphError('GC_NOT_SUPPORTED', 'Plugin folders are not supported by this version', {
+      hint: 'Plugins can be listed in a --config module: export default { plugins: [myPlugin] }',
+    });
+  }
+  const [{ Grants }, { humanReporter, jsonReporter }, { readConfigFile }] = await Promise.all([
+    import('../grants.ts'),
+    import('../reporter.ts'),
+    import('../config-file.ts'),
+  ]);
+  const grants = new Grants(options.grant ?? []);
+  const fromFile = options.config === undefined ? {} : await readConfigFile(options.config);
+  const filename = options.db ?? fromFile.filename ?? DEFAULT_DB;
+  const folders = skillFoldersOf(options, fromFile);
+  const isNew = filename !== ':memory:' && !existsSync(filename);
+  const sample = options.sample && isNew && fromFile.schema === undefined ? (await import('../sample.ts')).SAMPLE : undefined;
+  const reporter: Reporter = options.json === true ? jsonReporter() : humanReporter({ quiet: options.quiet === true });
+  const fileSkills = fromFile.skills === false ? undefined : fromFile.skills;
+  const config: GlyphCaseConfig = {
+    ...fromFile,
+    filename,
+    logger: reporter.logger,
+    ...(sample === undefined ? {} : { schema: sample }),
+    skills: folders.length === 0 ? false : { ...fileSkills, dir: folders.map((folder) => resolve(folder)) },
+  };
+  const { startHost } = await import('../host.ts');
+  const stopped = untilStopped();
+  const host = await startHost({ config, grants, reacted: reporter.reacted, skillChanged: reporter.skillChanged });
+  reporter.started({
+    file: shown(resolve(filename)),
+    isNew,
+    sample: sample?.tables.map((table) => table.name) ?? [],
+    plugins: host.plugins,
+    skills: host.skills,
+    folders: folders.map(shown),
+    missingFolders: folders.filter((folder) => !isFolder(folder)).map(shown),
+    runsSkills: host.runsSkills,
+    ms: performance.now() - began,
+  });
+  await stopped;
+  await host.close();
+  reporter.stopped();
+}
+
+/** @throws GC_BAD_OPTION for a folder that was named and is not there; the default one may come later */
+function skillFoldersOf(options: StartOptions, fromFile: FileConfig): readonly string[] {
+  const { skills } = fromFile;
+  if (options.skills === undefined && skills === false) return [];
+  const named = options.skills ?? (skills === undefined || skills === false ? undefined : [skills.dir].flat());
+  for (const folder of named ?? []) {
+    if (isFolder(folder)) continue;
+    throw new GlyphError('GC_BAD_OPTION', `There is no folder ${shown(folder)} to take skills from`, {
+      hint: 'Correct the path, or make the folder.',
+    });
+  }
+  return named ?? [DEFAULT_SKILLS];
+}
