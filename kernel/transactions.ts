@@ -94,13 +94,14 @@ export class Writer {
         hint: 'Commit or roll back what was begun with sqlite.exec("BEGIN") first.',
       });
     }
-    if (!this.#outside.turn.tryTake()) throw locked(0);
+    // Who holds the turn has no transaction open: it waits for another process's lock, and this is over before it looks again.
+    const taken = this.#outside.turn.tryTake();
     try {
       this.#options.beforeBegin();
       this.#beginWaiting();
       return this.#runAndEnd(fn, options);
     } finally {
-      this.#outside.turn.give();
+      if (taken) this.#outside.turn.give();
     }
   }
 
@@ -119,13 +120,12 @@ export class Writer {
   /** See {@link Database.transaction}. */
   async transaction<T>(fn: (transaction: Transaction) => T | Promise<T>, options: TransactionOptions = {}): Promise<T> {
     const parent = this.#frame();
-    await parent.turn.take();
+    if (!parent.turn.tryTake()) await parent.turn.take();
     try {
-      if (parent.transaction === undefined) {
-        await this.#beginRetrying();
-        return await this.#outermost(fn, options);
-      }
-      return await this.#nested(parent, parent.transaction, fn);
+      if (parent.transaction !== undefined) return await this.#nested(parent, parent.transaction, fn);
+      this.#options.beforeBegin();
+      if (this.#tryBegin()) return await this.#outermost(fn, options);
+      return await this.#beginRetrying(() => this.#outermost(fn, options));
     } finally {
       parent.turn.give();
     }
@@ -209,13 +209,7 @@ export class Writer {
       release();
       return Promise.reject(error as Error);
     }
-    return this.#beginRetrying().then(
-      () => settle(run, release),
-      (error: unknown) => {
-        release();
-        throw error;
-      },
-    );
+    return this.#beginRetrying(run).finally(release);
   }
 
   /** Runs a synchronous `fn` in the transaction just begun, and ends it. */
@@ -338,14 +332,14 @@ export class Writer {
     }
   }
 
-  /** Leaves the event loop free between attempts. */
-  async #beginRetrying(): Promise<void> {
+  /** Leaves the event loop free between attempts. `run` follows at once: nobody may see a transaction that has no frame. */
+  async #beginRetrying<T>(run: () => T | Promise<T>): Promise<T> {
     const until = performance.now() + this.#options.busyTimeout;
-    this.#options.beforeBegin();
-    for (let pause = 2; !this.#tryBegin(); pause = Math.min(pause * 2, 50)) {
+    for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
       if (performance.now() >= until) throw locked(this.#options.busyTimeout);
       // Real time on purpose: another process does not follow the injected clock.
       await new Promise((resolve) => setTimeout(resolve, pause + ATTEMPT_MS * Math.random()));
+      if (this.#tryBegin()) return await run();
     }
   }
 }

@@ -45,6 +45,9 @@ function begin(setup: readonly number[]): Run {
   }
   const trigger = (index: number): void => {
     const sql = randomTrigger(choices, tables, index);
+    // A BEFORE trigger whose DELETE makes another trigger put a row back is more than the log can follow under REPLACE.
+    const deletes = /BEFORE INSERT.*DELETE/.test(sql);
+    if (history.some((one) => (deletes ? /CREATE TRIGGER/ : /BEFORE INSERT.*DELETE/).test(one))) return;
     history.push(sql);
     host.run(sql);
   };

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { detach, manifestInReadme, openSkills, skillsFolder } from './65-support.ts';
 import type { Json, SkillHost } from './65-support.ts';
-import { python, sqlite3, start, until } from './support.ts';
+import { sqlite3, start, until } from './support.ts';
 
 const SCHEMA = `
   CREATE TABLE customers(id INTEGER PRIMARY KEY, name TEXT, note TEXT);
@@ -60,7 +60,15 @@ describe('history', () => {
     await host.db.update('customers', 1, { note: 'tea', name: 'Alice' });
     sqlite3(host.file, 'DELETE FROM customers WHERE id = 1');
     const entries = await host.history('customers', 1);
-    expect(entries.map(({ operation, source, changed_columns, old_values, new_values }) => ({ operation, source, changed_columns, old_values, new_values }))).toEqual([
+    expect(
+      entries.map(({ operation, source, changed_columns, old_values, new_values }) => ({
+        operation,
+        source,
+        changed_columns,
+        old_values,
+        new_values,
+      })),
+    ).toEqual([
       { operation: 'DELETE', source: 'external', old_values: { id: 1, name: 'Alice', note: 'tea' } },
       {
         operation: 'UPDATE',
@@ -90,8 +98,14 @@ describe('audit_trail', () => {
       await host.db.update('customers', 1, { name: 'b' });
     });
     await host.db.flush();
-    const rows = await host.rows('SELECT table_name, row_id, operation, transaction_id, seq FROM audit_trail ORDER BY id');
-    expect(rows.map((row) => `${String(row['operation'])} ${String(row['table_name'])}`)).toEqual(['INSERT customers', 'INSERT orders', 'UPDATE customers']);
+    const rows = await host.rows(
+      'SELECT table_name, row_id, operation, transaction_id, seq FROM audit_trail ORDER BY id',
+    );
+    expect(rows.map((row) => `${String(row['operation'])} ${String(row['table_name'])}`)).toEqual([
+      'INSERT customers',
+      'INSERT orders',
+      'UPDATE customers',
+    ]);
     expect(new Set(rows.map((row) => row['transaction_id'])).size).toBe(1);
     expect(rows.map((row) => row['seq'])).toEqual(rows.map((row) => row['seq']).toSorted());
   });
@@ -108,11 +122,16 @@ describe('audit_trail', () => {
     await host.db.update('customers', 1, { name: 'a' });
     await host.db.insert('other', { id: 1 });
     await host.db.flush();
-    expect(await host.rows('SELECT operation, table_name FROM audit_trail')).toEqual([{ operation: 'INSERT', table_name: 'customers' }]);
+    expect(await host.rows('SELECT operation, table_name FROM audit_trail')).toEqual([
+      { operation: 'INSERT', table_name: 'customers' },
+    ]);
   });
 
   it('represents every value: big integers, reals, infinity, text with anything in it, bytes', async () => {
-    const host = await open({ schema: 'CREATE TABLE things(id INTEGER PRIMARY KEY, a, b, c, "ü ""x""")', manifest: pointedAt('things') });
+    const host = await open({
+      schema: 'CREATE TABLE things(id INTEGER PRIMARY KEY, a, b, c, "ü ""x""")',
+      manifest: pointedAt('things'),
+    });
     sqlite3(
       host.file,
       `INSERT INTO things VALUES (1, 9223372036854775807, -9007199254740993, 0.1, 1e300)`,
@@ -131,7 +150,13 @@ describe('audit_trail', () => {
     expect(await host.scalar('SELECT count(*) FROM audit_trail, json_each(new_values)')).toBe(19);
     const [entry] = await host.history('things', 4);
     expect(entry?.new_values).toMatchObject({ a: { $blob: '00FF10' }, 'ü "x"': { $blob: 'C328' }, b: 'a\0b' });
-    expect((await host.history('things', 1))[0]?.new_values).toEqual({ id: 1, a: 9223372036854775807n, b: -9007199254740993n, c: 0.1, 'ü "x"': 1e300 });
+    expect((await host.history('things', 1))[0]?.new_values).toEqual({
+      id: 1,
+      a: 9223372036854775807n,
+      b: -9007199254740993n,
+      c: 0.1,
+      'ü "x"': 1e300,
+    });
     expect((await host.history('things', 2))[0]?.new_values).toEqual({ id: 2, a: Infinity, b: -Infinity, c: 2.5 });
   });
 
@@ -140,7 +165,12 @@ describe('audit_trail', () => {
       schema: `CREATE TABLE codes(code TEXT PRIMARY KEY, n) WITHOUT ROWID; CREATE TABLE "pair s"(a INTEGER, b TEXT, n INTEGER UNIQUE, PRIMARY KEY (a, b))`,
       manifest: pointedAt('codes', 'pair s'),
     });
-    sqlite3(host.file, "INSERT INTO codes VALUES ('7', 1)", `INSERT INTO "pair s" VALUES (1, 'x', 5), (2, 'y', 6)`, `REPLACE INTO "pair s" VALUES (3, 'z', 5)`);
+    sqlite3(
+      host.file,
+      "INSERT INTO codes VALUES ('7', 1)",
+      `INSERT INTO "pair s" VALUES (1, 'x', 5), (2, 'y', 6)`,
+      `REPLACE INTO "pair s" VALUES (3, 'z', 5)`,
+    );
     expect(await host.history('codes', '7')).toHaveLength(1);
     expect(await host.history('codes', 7)).toEqual([]);
     expect((await host.history('pair s', [1, 'x'])).map(({ operation }) => operation)).toEqual(['DELETE', 'INSERT']);
@@ -153,22 +183,44 @@ describe('audit_trail', () => {
         CREATE TABLE settings(name TEXT PRIMARY KEY, value)`,
       manifest: manifestInReadme('audit-trail'),
     });
-    sqlite3(host.file, 'INSERT INTO users VALUES (1)', 'INSERT INTO invoices VALUES (1)', "INSERT INTO settings VALUES ('last_seen', 1), ('colour', 2)");
+    sqlite3(
+      host.file,
+      'INSERT INTO users VALUES (1)',
+      'INSERT INTO invoices VALUES (1)',
+      "INSERT INTO settings VALUES ('last_seen', 1), ('colour', 2)",
+    );
     await host.db.flush();
     host.healthy();
     const rows = await host.rows('SELECT table_name, row_id FROM audit_trail ORDER BY id');
-    expect(rows.map((row) => `${String(row['table_name'])} ${String(row['row_id'])}`)).toEqual(['users 1', 'invoices 1', 'settings colour']);
+    expect(rows.map((row) => `${String(row['table_name'])} ${String(row['row_id'])}`)).toEqual([
+      'users 1',
+      'invoices 1',
+      'settings colour',
+    ]);
   });
 
   it('tells bytes from text, also when the bytes would make a text', async () => {
-    const host = await open({ schema: 'CREATE TABLE things(id INTEGER PRIMARY KEY, a, b)', manifest: pointedAt('things') });
-    sqlite3(host.file, "INSERT INTO things VALUES (1, x'414243', 'ABC')", "UPDATE things SET a = 'ABC', b = x'414243'", "DELETE FROM things");
+    const host = await open({
+      schema: 'CREATE TABLE things(id INTEGER PRIMARY KEY, a, b)',
+      manifest: pointedAt('things'),
+    });
+    sqlite3(
+      host.file,
+      "INSERT INTO things VALUES (1, x'414243', 'ABC')",
+      "UPDATE things SET a = 'ABC', b = x'414243'",
+      'DELETE FROM things',
+    );
     const [deleted, updated, inserted] = await host.history('things', 1);
     const [first, then] = [
       { id: 1, a: { $blob: '414243' }, b: 'ABC' },
       { id: 1, a: 'ABC', b: { $blob: '414243' } },
     ];
-    expect([inserted?.new_values, updated?.old_values, updated?.new_values, deleted?.old_values]).toEqual([first, first, then, then]);
+    expect([inserted?.new_values, updated?.old_values, updated?.new_values, deleted?.old_values]).toEqual([
+      first,
+      first,
+      then,
+      then,
+    ]);
     expect(updated?.changed_columns).toEqual(['a', 'b']);
   });
 
@@ -220,7 +272,9 @@ db.commit()
     await last.db.flush();
     last.healthy();
     expect(await last.rows(COUNTS)).toEqual([{ rows: 1500 + 500 + 300, seqs: 2300 }]);
-    expect(await last.rows("SELECT count(*) AS n FROM audit_trail GROUP BY table_name, row_id, operation HAVING n > 1")).toEqual([]);
+    expect(
+      await last.rows('SELECT count(*) AS n FROM audit_trail GROUP BY table_name, row_id, operation HAVING n > 1'),
+    ).toEqual([]);
     // The newest image of every row that is left is the row.
     expect(
       await last.rows(`SELECT c.id FROM customers c LEFT JOIN (SELECT row_id, new_values, max(seq) FROM audit_trail GROUP BY row_id) a ON a.row_id = c.id
@@ -234,6 +288,7 @@ db.commit()
     await first.db.flush();
     await first.db.close();
     detach(first.file);
+    sqlite3(first.file, "UPDATE audit_trail SET at = datetime(at, '-1 hour')");
     const second = await open({ file: first.file, dir: first.dir, schema: '' });
     await second.db.update('customers', 1, { name: 'b' });
     expect((await second.history('customers', 1)).map(({ operation }) => operation)).toEqual(['UPDATE', 'INSERT']);

@@ -15,10 +15,12 @@ const TRUE_TOTALS = `SELECT o.id, o.total, (SELECT ifnull(sum(price * quantity),
 
 interface Open extends SkillHost {
   readonly actions: [string, unknown][];
-  totals(): Promise<Record<string, number>>;
+  readonly totals: () => Promise<Record<string, number>>;
 }
 
-async function open(options: { file?: string; dir?: string; schema?: string; skills?: Record<string, Json> } = {}): Promise<Open> {
+async function open(
+  options: { file?: string; dir?: string; schema?: string; skills?: Record<string, Json> } = {},
+): Promise<Open> {
   const host = await openSkills({ schema: SCHEMA, skills: { 'order-totals': {} }, ...options });
   const actions: [string, unknown][] = [];
   host.db.onAction('order:*', (payload, action) => actions.push([action, payload]));
@@ -105,10 +107,19 @@ describe('order-totals', () => {
 
   it('hears of what other programs write, while it runs and while it does not', async () => {
     const first = await open();
-    sqlite3(first.file, "INSERT INTO orders(id, user_id) VALUES (1, 1)", 'INSERT INTO order_items(order_id, price, quantity) VALUES (1, 2, 3)');
+    sqlite3(
+      first.file,
+      'INSERT INTO orders(id, user_id) VALUES (1, 1)',
+      'INSERT INTO order_items(order_id, price, quantity) VALUES (1, 2, 3)',
+    );
     expect(await first.totals()).toEqual({ 1: 6 });
     await first.db.close();
-    sqlite3(first.file, 'INSERT INTO orders(id, user_id) VALUES (2, 9)', 'UPDATE order_items SET order_id = 2', "UPDATE orders SET status = 'shipped' WHERE id = 1");
+    sqlite3(
+      first.file,
+      'INSERT INTO orders(id, user_id) VALUES (2, 9)',
+      'UPDATE order_items SET order_id = 2',
+      "UPDATE orders SET status = 'shipped' WHERE id = 1",
+    );
     const second = await open({ file: first.file, dir: first.dir, schema: '' });
     expect(await second.totals()).toEqual({ 1: 0, 2: 6 });
     await second.db.close();
@@ -151,7 +162,9 @@ for part in range(5):
     );
     await host.db.flush();
     host.healthy();
-    expect(await host.rows('SELECT * FROM invoices')).toEqual([{ number: 'A-1', customer: 'Ada', state: 'sent', sum: 12 }]);
+    expect(await host.rows('SELECT * FROM invoices')).toEqual([
+      { number: 'A-1', customer: 'Ada', state: 'sent', sum: 12 },
+    ]);
     expect(host.actions.map(([action]) => action)).toEqual(['order:created', 'order:shipped']);
   });
 
@@ -160,7 +173,10 @@ for part in range(5):
       skills: {
         'order-totals': {
           watches: ['order', 'it"ems'],
-          permissions: { database: { read: ['order', 'it"ems'], write: ['order'] }, actions: { dispatch: ['order:*'] } },
+          permissions: {
+            database: { read: ['order', 'it"ems'], write: ['order'] },
+            actions: { dispatch: ['order:*'] },
+          },
           config: {
             type: 'object',
             properties: {
@@ -184,25 +200,37 @@ for part in range(5):
     const host = await open();
     const id = fc.integer({ min: 1, max: 4 });
     const write = fc.oneof(
-      fc.record({ sql: fc.constant('INSERT OR REPLACE INTO orders(id, user_id) VALUES (?, ?)'), params: fc.tuple(id, id) }),
-      fc.record({ sql: fc.constant('INSERT OR REPLACE INTO order_items(id, order_id, price, quantity) VALUES (?, ?, ?, ?)'), params: fc.tuple(id, id, id, id) }),
-      fc.record({ sql: fc.constant('UPDATE order_items SET order_id = ?, quantity = ? WHERE id = ?'), params: fc.tuple(id, id, id) }),
+      fc.record({
+        sql: fc.constant('INSERT OR REPLACE INTO orders(id, user_id) VALUES (?, ?)'),
+        params: fc.tuple(id, id),
+      }),
+      fc.record({
+        sql: fc.constant('INSERT OR REPLACE INTO order_items(id, order_id, price, quantity) VALUES (?, ?, ?, ?)'),
+        params: fc.tuple(id, id, id, id),
+      }),
+      fc.record({
+        sql: fc.constant('UPDATE order_items SET order_id = ?, quantity = ? WHERE id = ?'),
+        params: fc.tuple(id, id, id),
+      }),
       fc.record({ sql: fc.constant('UPDATE order_items SET price = NULL WHERE id = ?'), params: fc.tuple(id) }),
       fc.record({ sql: fc.constant('UPDATE orders SET total = ? WHERE id = ?'), params: fc.tuple(id, id) }),
       fc.record({ sql: fc.constant('DELETE FROM order_items WHERE id = ?'), params: fc.tuple(id) }),
       fc.record({ sql: fc.constant('DELETE FROM orders WHERE id = ?'), params: fc.tuple(id) }),
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(write, { minLength: 1, maxLength: 5 }), { maxLength: 6 }), async (transactions) => {
-        for (const writes of transactions) {
-          await host.db.transaction(async () => {
-            for (const { sql, params } of writes) await host.db.execute(sql, params);
-          });
-        }
-        await host.totals();
-        const rows = await host.rows<{ total: number; sum: number }>(TRUE_TOTALS);
-        expect(rows.filter(({ total, sum }) => total !== sum)).toEqual([]);
-      }),
+      fc.asyncProperty(
+        fc.array(fc.array(write, { minLength: 1, maxLength: 5 }), { maxLength: 6 }),
+        async (transactions) => {
+          for (const writes of transactions) {
+            await host.db.transaction(async () => {
+              for (const { sql, params } of writes) await host.db.execute(sql, params);
+            });
+          }
+          await host.totals();
+          const rows = await host.rows<{ total: number; sum: number }>(TRUE_TOTALS);
+          expect(rows.filter(({ total, sum }) => total !== sum)).toEqual([]);
+        },
+      ),
       { numRuns: 30 },
     );
   });

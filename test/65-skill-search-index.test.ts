@@ -21,16 +21,19 @@ interface Open extends SkillHost {
   ready(): Promise<void>;
 }
 
-async function open(options: { file?: string; dir?: string; schema?: string; settle?: boolean; manifest?: Json } = {}): Promise<Open> {
+async function open(
+  options: { file?: string; dir?: string; schema?: string; settle?: boolean; manifest?: Json } = {},
+): Promise<Open> {
   const { manifest, ...rest } = options;
   const host = await openSkills({ schema: CUSTOMERS, skills: { 'search-index': manifest ?? {} }, ...rest });
-  const search = (text: string, ...args: number[]): Promise<readonly Hit[]> => host.db.skills.call('search-index', 'search', text, ...args);
+  const search = (text: string, ...args: number[]): Promise<readonly Hit[]> =>
+    host.db.skills.call('search-index', 'search', text, ...args);
   return {
     ...host,
     search,
     keys: async (text) => (await search(text)).map(({ key }) => key),
     async ready() {
-      for (let ready = false; !ready; ) {
+      for (let ready = false; !ready;) {
         await host.db.flush();
         host.healthy();
         ready = (await host.db.skills.call<{ ready: boolean }>('search-index', 'status')).ready;
@@ -44,7 +47,10 @@ async function open(options: { file?: string; dir?: string; schema?: string; set
 const OWN = ['search_index_rows', 'search_index_state'];
 
 /** A manifest for other tables. */
-const pointedAt = (sources: readonly { table: string; columns: readonly string[]; key: unknown }[], more: Json = {}): Json => {
+const pointedAt = (
+  sources: readonly { table: string; columns: readonly string[]; key: unknown }[],
+  more: Json = {},
+): Json => {
   const tables = sources.map(({ table }) => table);
   return {
     watches: tables,
@@ -56,7 +62,9 @@ const pointedAt = (sources: readonly { table: string; columns: readonly string[]
 /** FTS5 checks itself, and every entry is the text of a row that is there. */
 async function expectExact(host: Open): Promise<void> {
   await host.db.execute("INSERT INTO search_index(search_index) VALUES ('integrity-check')");
-  const indexed = await host.rows('SELECT r.key, i.text FROM search_index_rows r JOIN search_index i ON i.rowid = r.id ORDER BY r.key');
+  const indexed = await host.rows(
+    'SELECT r.key, i.text FROM search_index_rows r JOIN search_index i ON i.rowid = r.id ORDER BY r.key',
+  );
   const held = await host.rows(
     "SELECT id AS key, ifnull(name, '') || iif(name IS NOT NULL AND note IS NOT NULL, char(10), '') || ifnull(note, '') AS text FROM customers ORDER BY id",
   );
@@ -94,7 +102,7 @@ describe('search', () => {
   it('takes anything a person types: words, "phrases", beginnings, accents, and characters that mean something to FTS5', async () => {
     const host = await open();
     await host.db.insertMany('customers', [
-      { id: 1, name: 'José O\'Brien-Müller', note: 'paid twice: "why?" AND (never) NEAR 50% off*' },
+      { id: 1, name: "José O'Brien-Müller", note: 'paid twice: "why?" AND (never) NEAR 50% off*' },
       { id: 2, name: '東京 太郎', note: 'never paid' },
     ]);
     await host.ready();
@@ -105,7 +113,18 @@ describe('search', () => {
     expect(await host.keys('twi*')).toEqual([1]);
     expect(await host.keys('twi')).toEqual([]);
     expect(await host.keys('東京')).toEqual([2]);
-    for (const text of ['AND', 'NOT paid', 'a" OR "b', '(', 'name:x', '^paid', "'; DROP TABLE customers", '{a b}:c', '"open', 'NEAR(']) {
+    for (const text of [
+      'AND',
+      'NOT paid',
+      'a" OR "b',
+      '(',
+      'name:x',
+      '^paid',
+      "'; DROP TABLE customers",
+      '{a b}:c',
+      '"open',
+      'NEAR(',
+    ]) {
       expect(Array.isArray(await host.search(text))).toBe(true);
     }
     const raw = await host.db.skills.call<Hit[]>('search-index', 'match', 'twice OR taro OR 太郎');
@@ -120,7 +139,11 @@ describe('the index', () => {
     sqlite3(host.file, "INSERT INTO customers(id, name, note) VALUES (2, 'Bob', 'likes coffee')");
     await host.ready();
     expect(await host.keys('likes')).toEqual([1, 2]);
-    sqlite3(host.file, "UPDATE customers SET note = 'prefers coffee' WHERE id = 1", 'UPDATE customers SET id = 9 WHERE id = 2');
+    sqlite3(
+      host.file,
+      "UPDATE customers SET note = 'prefers coffee' WHERE id = 1",
+      'UPDATE customers SET id = 9 WHERE id = 2',
+    );
     await host.ready();
     expect(await host.keys('tea')).toEqual([]);
     expect((await host.keys('coffee')).sort()).toEqual([1, 9]);
@@ -178,11 +201,18 @@ for i in range(1, 300):
     const first = await open({ schema: CUSTOMERS + rows, settle: false });
     await first.db.close();
     const state = (): { indexed: number; done: number } =>
-      JSON.parse(sqlite3(first.file, "SELECT json_object('indexed', indexed, 'done', done) FROM search_index_state")) as { indexed: number; done: number };
+      JSON.parse(
+        sqlite3(first.file, "SELECT json_object('indexed', indexed, 'done', done) FROM search_index_state"),
+      ) as { indexed: number; done: number };
     const before = state();
     expect(before.indexed).toBeGreaterThan(0);
     expect(before.done).toBe(0);
-    sqlite3(first.file, "UPDATE customers SET note = 'late' WHERE id % 100 = 0", 'DELETE FROM customers WHERE id % 100 = 1', "INSERT INTO customers(id, name) VALUES (20001, 'late')");
+    sqlite3(
+      first.file,
+      "UPDATE customers SET note = 'late' WHERE id % 100 = 0",
+      'DELETE FROM customers WHERE id % 100 = 1',
+      "INSERT INTO customers(id, name) VALUES (20001, 'late')",
+    );
     const second = await open({ file: first.file, dir: first.dir, schema: '' });
     await second.ready();
     await expectExact(second);
@@ -202,7 +232,11 @@ for i in range(1, 300):
     await same.ready();
     expect(await same.keys('marked')).toEqual([1]);
     await same.db.close();
-    editManifest(first.dir, 'search-index', pointedAt([{ table: 'customers', columns: ['note', 'visits'], key: 'id' }]));
+    editManifest(
+      first.dir,
+      'search-index',
+      pointedAt([{ table: 'customers', columns: ['note', 'visits'], key: 'id' }]),
+    );
     const other = await open({ file: first.file, dir: first.dir, schema: '' });
     await other.ready();
     expect(await other.keys('marked')).toEqual([]);
@@ -222,7 +256,8 @@ for i in range(1, 300):
       ]),
     });
     await host.ready();
-    const found = async (text: string): Promise<unknown[]> => (await host.search(text)).map(({ table, key }) => [table, key]).sort();
+    const found = async (text: string): Promise<unknown[]> =>
+      (await host.search(text)).map(({ table, key }) => [table, key]).sort();
     expect(await found('samurai')).toEqual([
       ['films', '7'],
       ['order', [1, 'a']],
@@ -231,7 +266,12 @@ for i in range(1, 300):
       ['films', 'b2'],
       ['order', [9007199254740993n, 'a']],
     ]);
-    sqlite3(host.file, `UPDATE "order" SET "no." = 'A' WHERE shop = 1`, "DELETE FROM films WHERE code = 'b2'", `INSERT INTO "order" VALUES (2, 'b', 'samurai')`);
+    sqlite3(
+      host.file,
+      `UPDATE "order" SET "no." = 'A' WHERE shop = 1`,
+      "DELETE FROM films WHERE code = 'b2'",
+      `INSERT INTO "order" VALUES (2, 'b', 'samurai')`,
+    );
     await host.ready();
     expect(await found('samurai')).toEqual([
       ['films', '7'],
@@ -259,7 +299,9 @@ for i in range(1, 300):
   });
 
   it('is made anew after GlyphCase was taken out of the file, the table was changed, and GlyphCase was put back', async () => {
-    const first = await open({ schema: `${CUSTOMERS} INSERT INTO customers VALUES (1, 'Alice', 'tea', 3), (2, 'Bob', 'tea', 3);` });
+    const first = await open({
+      schema: `${CUSTOMERS} INSERT INTO customers VALUES (1, 'Alice', 'tea', 3), (2, 'Bob', 'tea', 3);`,
+    });
     await first.ready();
     await first.db.close();
     detach(first.file);

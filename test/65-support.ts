@@ -71,7 +71,10 @@ export function detach(file: string): void {
   raw.pragma('foreign_keys = OFF');
   const internal = "name GLOB '_capsule*' OR name GLOB '_skill*' OR name GLOB '_lease*' OR name GLOB '_glyphcase*'";
   for (const type of ['trigger', 'view', 'table']) {
-    const names = raw.prepare(`SELECT name FROM sqlite_schema WHERE type = ? AND (${internal})`).pluck().all(type) as string[];
+    const names = raw
+      .prepare(`SELECT name FROM sqlite_schema WHERE type = ? AND (${internal})`)
+      .pluck()
+      .all(type) as string[];
     for (const name of names) raw.exec(`DROP ${type} IF EXISTS "${name}"`);
   }
   const left = raw.prepare("SELECT name FROM sqlite_schema WHERE substr(name, 1, 1) = '_'").pluck().all();
@@ -110,8 +113,15 @@ export async function openSkills(options: SkillHostOptions): Promise<SkillHost> 
     rows: (sql, ...params) => db.query(sql, params),
     scalar: (sql, ...params) => db.queryScalar(sql, params),
     healthy() {
-      const ill = db.skills.list().filter(({ state, failures, error }) => state !== 'active' || failures > 0 || error !== undefined);
-      if (ill.length > 0) throw new Error(ill.map(({ id, state, reasons, error }) => `${id} is ${state}: ${reasons.join('; ')} ${String(error)}`).join('\n'));
+      const ill = db.skills
+        .list()
+        .filter(({ state, failures, error }) => state !== 'active' || failures > 0 || error !== undefined);
+      if (ill.length > 0)
+        throw new Error(
+          ill
+            .map(({ id, state, reasons, error }) => `${id} is ${state}: ${reasons.join('; ')} ${String(error)}`)
+            .join('\n'),
+        );
     },
   };
   host.healthy();

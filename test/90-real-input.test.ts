@@ -76,7 +76,10 @@ const SKILLS = {
     },
     config: searchConfig({ sources: SOURCES, table: 'search_index', tokenize: 'unicode61 remove_diacritics 2' }),
   },
-  'audit-trail': { watches: NAMES, permissions: { database: { read: [...NAMES, 'audit_trail'], write: ['audit_trail'] } } },
+  'audit-trail': {
+    watches: NAMES,
+    permissions: { database: { read: [...NAMES, 'audit_trail'], write: ['audit_trail'] } },
+  },
 };
 
 /** Loads what is JSON, in transactions of 7,000 rows. Its types are Python's reading of the file. */
@@ -95,7 +98,8 @@ rows = json.load(open(data + "/flights-200k.json"))
 load("flights", [[i + 1, *rows[i % len(rows)].values()] for i in range(flights)])
 `;
 
-const importCsv = (table: string): string => `.timeout 30000\n.import --csv --skip 1 ${join(DATA, `${table}.csv`)} ${table}\n`;
+const importCsv = (table: string): string =>
+  `.timeout 30000\n.import --csv --skip 1 ${join(DATA, `${table}.csv`)} ${table}\n`;
 
 /** What the search index must hold, by SQL alone. */
 const INDEXED = `
@@ -108,7 +112,9 @@ async function expectIndexExact(host: SkillHost): Promise<void> {
   const held = 'SELECT r.source, r.key, i.text FROM search_index_rows r JOIN search_index i ON i.rowid = r.id';
   expect(await host.rows(`${held} EXCEPT SELECT * FROM (${INDEXED})`)).toEqual([]);
   expect(await host.rows(`SELECT * FROM (${INDEXED}) EXCEPT ${held}`)).toEqual([]);
-  expect(await host.scalar('SELECT count(*) FROM search_index')).toBe(await host.scalar(`SELECT count(*) FROM (${INDEXED})`));
+  expect(await host.scalar('SELECT count(*) FROM search_index')).toBe(
+    await host.scalar(`SELECT count(*) FROM (${INDEXED})`),
+  );
 }
 
 /** The newest entry of every row that is there holds the row, value by value: compared by SQLite itself. */
@@ -118,10 +124,16 @@ async function expectNewestExact(host: SkillHost, { name, columns, key }: Table)
   expect(await host.scalar(`SELECT count(*) FROM ${rows}`)).toBe(await host.scalar(`SELECT count(*) FROM ${name}`));
   const value = columns.map((column) => `WHEN '${column}' THEN t.${quoted(column)}`).join(' ');
   const different = `j.value IS NOT CASE j.key ${value} ELSE 'no such column' END`;
-  expect(await host.rows(`SELECT a.row_id, j.key, j.value FROM ${rows}, json_each(a.new_values) j WHERE ${different} LIMIT 5`)).toEqual([]);
+  expect(
+    await host.rows(
+      `SELECT a.row_id, j.key, j.value FROM ${rows}, json_each(a.new_values) j WHERE ${different} LIMIT 5`,
+    ),
+  ).toEqual([]);
   const filled = columns.map((column) => `(t.${quoted(column)} IS NOT NULL)`).join(' + ');
   const recorded = "(SELECT count(*) FROM json_each(a.new_values) WHERE type <> 'null')";
-  expect(await host.rows(`SELECT a.row_id, a.new_values FROM ${rows} WHERE ${recorded} <> ${filled} LIMIT 5`)).toEqual([]);
+  expect(await host.rows(`SELECT a.row_id, a.new_values FROM ${rows} WHERE ${recorded} <> ${filled} LIMIT 5`)).toEqual(
+    [],
+  );
 }
 
 interface Entry {
@@ -135,7 +147,9 @@ interface Entry {
 
 /** Every change begins where the one before it ended, and all of them together lead to the rows that are there. */
 async function expectReplays(host: SkillHost): Promise<void> {
-  const entries = await host.rows<Entry>('SELECT seq, table_name, row_id, operation, old_values, new_values FROM audit_trail ORDER BY id');
+  const entries = await host.rows<Entry>(
+    'SELECT seq, table_name, row_id, operation, old_values, new_values FROM audit_trail ORDER BY id',
+  );
   const tables = new Map(TABLES.map((table) => [table.name, { ...table, rows: new Map<string, string>() }]));
   const wrong: unknown[] = [];
   let last = 0;
@@ -158,7 +172,8 @@ async function expectReplays(host: SkillHost): Promise<void> {
     last = entry.seq;
   }
   expect(wrong.slice(0, 5)).toEqual([]);
-  for (const { name, rows } of tables.values()) expect([name, rows.size]).toEqual([name, await host.scalar(`SELECT count(*) FROM ${name}`)]);
+  for (const { name, rows } of tables.values())
+    expect([name, rows.size]).toEqual([name, await host.scalar(`SELECT count(*) FROM ${name}`)]);
 }
 
 async function expectExact(host: SkillHost): Promise<void> {
@@ -182,55 +197,79 @@ function edit(file: string, round: number): number {
     `INSERT INTO birdstrikes(${quoted(BIRD_COLUMNS[0] as string)}, ${quoted(BIRD_COLUMNS[1] as string)}) VALUES (9223372036854775807, '')`,
   ];
   // Not total_changes(), which counts what triggers do.
-  const printed = sqlite3(file, 'BEGIN', ...statements.flatMap((statement) => [statement, 'SELECT changes()']), 'COMMIT');
-  return printed.trim().split('\n').reduce((sum, line) => sum + Number(line), 0);
+  const printed = sqlite3(
+    file,
+    'BEGIN',
+    ...statements.flatMap((statement) => [statement, 'SELECT changes()']),
+    'COMMIT',
+  );
+  return printed
+    .trim()
+    .split('\n')
+    .reduce((sum, line) => sum + Number(line), 0);
 }
 
-it('nothing of a real load is lost, doubled or altered, whoever changes it and whenever', { timeout: 120_000 + FLIGHTS }, async () => {
-  const dir = skillsFolder(SKILLS);
-  const file = tempFile();
-  const first = await openSkills({ file, dir, schema: SCHEMA });
-  const began = performance.now();
-  const loader = start('python3', ['-c', LOADER, file, DATA, String(FLIGHTS)]);
-  const shell = start('sqlite3', ['-bail', file]);
-  for (const table of ['airports', 'weather', 'birdstrikes']) shell.stdin?.write(importCsv(table));
-  shell.stdin?.end();
-  expect([await loader.ended, await shell.ended], loader.output + shell.output).toEqual([0, 0]);
-  const loaded = performance.now();
-  await first.db.flush();
-  const handled = performance.now();
+it(
+  'nothing of a real load is lost, doubled or altered, whoever changes it and whenever',
+  { timeout: 120_000 + FLIGHTS },
+  async () => {
+    const dir = skillsFolder(SKILLS);
+    const file = tempFile();
+    const first = await openSkills({ file, dir, schema: SCHEMA });
+    const began = performance.now();
+    const loader = start('python3', ['-c', LOADER, file, DATA, String(FLIGHTS)]);
+    const shell = start('sqlite3', ['-bail', file]);
+    for (const table of ['airports', 'weather', 'birdstrikes']) shell.stdin?.write(importCsv(table));
+    shell.stdin?.end();
+    expect([await loader.ended, await shell.ended], loader.output + shell.output).toEqual([0, 0]);
+    const loaded = performance.now();
+    await first.db.flush();
+    const handled = performance.now();
 
-  const counts = { flights: FLIGHTS, movies: readJson('movies.json').length, weather: csvRows('weather.csv'), airports: csvRows('airports.csv'), birdstrikes: csvRows('birdstrikes.csv') };
-  const total = Object.values(counts).reduce((sum, count) => sum + count);
-  for (const [table, count] of Object.entries(counts)) {
-    expect(await first.scalar(`SELECT count(*) FROM ${table}`)).toBe(count);
-    const trail = `FROM audit_trail WHERE table_name = '${table}'`;
-    expect(await first.rows(`SELECT operation, source, count(*) AS n, count(DISTINCT row_id) AS keys ${trail} GROUP BY 1, 2`)).toEqual([
-      { operation: 'INSERT', source: 'external', n: count, keys: count },
-    ]);
-  }
-  expect(await first.scalar("SELECT sum(new_values ->> 'delay') FROM audit_trail WHERE table_name = 'flights'")).toBe(
-    await first.scalar('SELECT sum(delay) FROM flights'),
-  );
-  await expectExact(first);
-  const hits = await first.db.skills.call<{ table: string; key: unknown }[]>('search-index', 'search', 'land girls gramercy');
-  expect(hits).toMatchObject([{ table: 'movies', key: 1 }]);
+    const counts = {
+      flights: FLIGHTS,
+      movies: readJson('movies.json').length,
+      weather: csvRows('weather.csv'),
+      airports: csvRows('airports.csv'),
+      birdstrikes: csvRows('birdstrikes.csv'),
+    };
+    const total = Object.values(counts).reduce((sum, count) => sum + count);
+    for (const [table, count] of Object.entries(counts)) {
+      expect(await first.scalar(`SELECT count(*) FROM ${table}`)).toBe(count);
+      const trail = `FROM audit_trail WHERE table_name = '${table}'`;
+      expect(
+        await first.rows(
+          `SELECT operation, source, count(*) AS n, count(DISTINCT row_id) AS keys ${trail} GROUP BY 1, 2`,
+        ),
+      ).toEqual([{ operation: 'INSERT', source: 'external', n: count, keys: count }]);
+    }
+    expect(await first.scalar("SELECT sum(new_values ->> 'delay') FROM audit_trail WHERE table_name = 'flights'")).toBe(
+      await first.scalar('SELECT sum(delay) FROM flights'),
+    );
+    await expectExact(first);
+    const hits = await first.db.skills.call<{ table: string; key: unknown }[]>(
+      'search-index',
+      'search',
+      'land girls gramercy',
+    );
+    expect(hits).toMatchObject([{ table: 'movies', key: 1 }]);
 
-  const whileItRuns = edit(file, 1);
-  expect(whileItRuns).toBeGreaterThan(1000);
-  await first.db.flush();
-  expect(await first.scalar('SELECT count(*) FROM audit_trail')).toBe(total + whileItRuns);
-  await expectExact(first);
-  await first.db.close();
+    const whileItRuns = edit(file, 1);
+    expect(whileItRuns).toBeGreaterThan(1000);
+    await first.db.flush();
+    expect(await first.scalar('SELECT count(*) FROM audit_trail')).toBe(total + whileItRuns);
+    await expectExact(first);
+    await first.db.close();
 
-  const whileItDoesNot = edit(file, 2);
-  const second = await openSkills({ file, dir });
-  expect(await second.scalar('SELECT count(*) FROM audit_trail')).toBe(total + whileItRuns + whileItDoesNot);
-  await expectExact(second);
+    const whileItDoesNot = edit(file, 2);
+    const second = await openSkills({ file, dir });
+    expect(await second.scalar('SELECT count(*) FROM audit_trail')).toBe(total + whileItRuns + whileItDoesNot);
+    await expectExact(second);
 
-  const rate = (ms: number): string => `${Math.round((total / ms) * 1000).toLocaleString('en')} rows/s`;
-  console.log(
-    `${total.toLocaleString('en')} rows: loaded by other programs in ${Math.round(loaded - began)} ms (${rate(loaded - began)}), ` +
-      `indexed and in the trail ${Math.round(handled - loaded)} ms later (${rate(handled - began)} in all)`,
-  );
-});
+    const rate = (ms: number): string => `${Math.round((total / ms) * 1000).toLocaleString('en')} rows/s`;
+    console.log(
+      `${total.toLocaleString('en')} rows: loaded by other programs in ${Math.round(loaded - began)} ms (${rate(loaded - began)}), ` +
+        `indexed and in the trail ${Math.round(handled - loaded)} ms later (${rate(handled - began)} in all)`,
+    );
+  },
+);

@@ -110,6 +110,15 @@ class Tour {
     return Promise.race([this.#ended, pause(5000).then(() => undefined)]);
   }
 
+  /** Whether anything that it started is still running. */
+  get leftovers(): boolean {
+    try {
+      return process.kill(-(this.#host?.pid ?? NaN), 0);
+    } catch (error) {
+      return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+    }
+  }
+
   /** Runs the last command again; returns what it printed. */
   #run(place: string): string {
     const { status, stdout, stderr } = spawnSync('bash', ['-e', '-c', this.#command], {
@@ -137,7 +146,8 @@ class Tour {
       stream.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     this.#ended = new Promise((resolve) => host.once('close', resolve));
     afterTest(async () => {
-      if (host.exitCode === null && host.signalCode === null && host.pid !== undefined) process.kill(-host.pid, 'SIGKILL');
+      if (host.exitCode === null && host.signalCode === null && host.pid !== undefined)
+        process.kill(-host.pid, 'SIGKILL');
       await this.#ended;
     });
     const up = await within(15_000, 50, () => READY.test(this.#said) || host.exitCode !== null);
@@ -171,5 +181,8 @@ test('the tour goes as README says, and Ctrl-C ends it', async () => {
   expect(steps.length).toBeGreaterThan(10);
   const tour = new Tour(freshCopy());
   for (const step of steps) await tour.take(step);
-  expect({ code: await tour.interrupt(), said: tour.said }).toMatchObject({ code: 0 });
+  expect({ code: await tour.interrupt(), leftovers: tour.leftovers, said: tour.said }).toMatchObject({
+    code: 0,
+    leftovers: false,
+  });
 }, 120_000);

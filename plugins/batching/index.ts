@@ -85,7 +85,11 @@ class Batching implements BatchingService {
     this.#ctx.db.outside(() => {
       queueMicrotask(() => {
         this.#scheduled = false;
-        if (!this.#ctx.signal.aborted) this.#drain();
+        if (this.#ctx.signal.aborted) return;
+        this.#drain();
+        // Who has just committed may not have let go of the writer yet; who goes on holding it wakes us when done.
+        const { db } = this.#ctx;
+        if (db.inMemory && db.busy) setImmediate(() => this.#drain());
       });
     });
   }

@@ -22,6 +22,7 @@ import { WatchedTables } from './tables.ts';
 import type { SchemaChange } from './tables.ts';
 import type {
   CapsuleService,
+  ChangeEvent,
   CapsuleStats,
   EventHandler,
   PruneReport,
@@ -276,7 +277,9 @@ export class Capsule implements CapsuleService {
   deliver(to: number): Promise<void> | undefined {
     const from = this.#delivery.position;
     if (to <= from) return undefined;
-    const routed = this.#router.route(from, to);
+    const listens = { has: (id: string): boolean => this.#delivery.has(id) || this.#reactions.has(id) };
+    const nobody = this.#delivery.empty && this.#reactions.empty;
+    const routed = nobody ? new Map<string, ChangeEvent[]>() : this.#router.route(from, to, { only: listens });
     const waiting = this.#delivery.deliver(to, routed);
     this.#reactions.deliver(from, routed);
     this.#upkeep.storeSoon();

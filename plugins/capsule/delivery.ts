@@ -9,7 +9,7 @@
  */
 import { messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger } from '../../sdk/plugin.ts';
-import type { Registry } from './registry.ts';
+import type { Mark, Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
 import { batchOf, isDebouncing, isThenable, label, statsOf, wantedBy, withGrace } from './subscriber.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -53,6 +53,15 @@ export class Delivery {
 
   get(id: string): Subscriber | undefined {
     return this.#all.get(id);
+  }
+
+  /** Whether anybody subscribes to a watcher. */
+  has(watcherId: string): boolean {
+    return this.#byWatcher.has(watcherId);
+  }
+
+  get empty(): boolean {
+    return this.#byWatcher.size === 0;
   }
 
   cursorOf(subscriber: Subscriber): number {
@@ -101,20 +110,13 @@ export class Delivery {
     return withGrace(pending);
   }
 
-  /** Tells durable subscribers of a watcher that what they saw is void. */
-  reset(watcherId: string, reset: Reset): void {
-    for (const subscriber of this.#byWatcher.get(watcherId) ?? []) {
-      if (subscriber.name !== undefined) this.#reset(subscriber, reset, this.cursorOf(subscriber));
-    }
-  }
-
-  /** Tells durable subscribers that lag behind what is left of the log. `find` gives what the file says of one. */
-  resetByFile(find: (name: string) => { readonly cursor: number; readonly reset: Reset | undefined } | undefined): void {
-    for (const subscriber of this.#all.values()) {
-      const stored = subscriber.name === undefined ? undefined : find(subscriber.name);
-      if (stored?.reset === undefined || stored.cursor <= this.cursorOf(subscriber)) continue;
-      subscriber.stored = stored.cursor;
-      this.#reset(subscriber, stored.reset, stored.cursor);
+  /** Tells durable subscribers that what they saw is void, or that what they lag behind was removed. */
+  tell(marks: ReadonlyMap<string, Mark>): void {
+    for (const [id, { cursor, reset }] of marks) {
+      const subscriber = this.#all.get(id);
+      if (subscriber === undefined || JSON.stringify(subscriber.reset) === JSON.stringify(reset)) continue;
+      subscriber.stored = Math.max(subscriber.stored, cursor);
+      this.#reset(subscriber, reset, Math.max(this.cursorOf(subscriber), cursor));
     }
   }
 
@@ -191,7 +193,7 @@ export class Delivery {
     try {
       result = this.#options.db.outside(() => subscriber.handler(events, batch));
     } catch (error) {
-      this.#failed(subscriber, error, to);
+      this.#failed(subscriber, error, to, reset);
       return undefined;
     }
     if (!isThenable(result)) {
@@ -200,7 +202,7 @@ export class Delivery {
     }
     return Promise.resolve(result).then(
       () => this.#handled(subscriber, events.length, to, reset),
-      (error: unknown) => this.#failed(subscriber, error, to),
+      (error: unknown) => this.#failed(subscriber, error, to, reset),
     );
   }
 
@@ -214,16 +216,18 @@ export class Delivery {
     subscriber.attempts = 0;
     // Another reset may have come while it ran.
     if (subscriber.reset === reset) subscriber.reset = undefined;
-    this.#moved(subscriber, to);
+    this.#moved(subscriber, to, reset);
   }
 
-  #failed(subscriber: Subscriber, error: unknown, to: number): void {
+  #failed(subscriber: Subscriber, error: unknown, to: number, reset: Reset | undefined): void {
     if (subscriber.state === 'closed') return;
     const { registry, logger } = this.#options;
     subscriber.failures += 1;
     subscriber.attempts += 1;
     subscriber.lastError = messageOf(error);
-    const acknowledged = subscriber.acknowledged === to && (registry.storedCursor(subscriber.id) ?? 0) >= to;
+    // A reset leaves the cursor where it is, which then proves nothing.
+    const acknowledged =
+      reset === undefined && subscriber.acknowledged === to && (registry.storedCursor(subscriber.id) ?? 0) >= to;
     const again = subscriber.name !== undefined && !acknowledged;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** (subscriber.attempts - 1), LONGEST_RETRY_MS);
     const next = again ? `tried again in ${delay / 1000} s` : acknowledged ? 'after it acknowledged' : 'the batch is skipped';
@@ -233,23 +237,24 @@ export class Delivery {
     this.#settle();
   }
 
-  #moved(subscriber: Subscriber, to: number): void {
-    if (subscriber.name !== undefined) this.#storeCursor(subscriber, to);
+  #moved(subscriber: Subscriber, to: number, told?: Reset): void {
+    if (subscriber.name !== undefined) this.#storeCursor(subscriber, to, told);
     subscriber.state = 'idle';
     this.#goOn(subscriber, to);
     this.#settle();
   }
 
-  #storeCursor(subscriber: Subscriber, cursor: number): void {
+  #storeCursor(subscriber: Subscriber, cursor: number, told: Reset | undefined): void {
     const { registry, db, logger } = this.#options;
-    if (subscriber.acknowledged === cursor && registry.storedCursor(subscriber.id) === cursor) {
+    if (told === undefined && subscriber.acknowledged === cursor && registry.storedCursor(subscriber.id) === cursor) {
       subscriber.stored = cursor;
       return;
     }
     db.deferWrite(() => {
-      if (subscriber.stored >= cursor && subscriber.reset === undefined) return;
+      if (told !== undefined) registry.clearReset(subscriber.id, told);
+      if (subscriber.stored >= cursor) return;
       registry.moveCursor(subscriber.id, cursor);
-      subscriber.stored = Math.max(subscriber.stored, cursor);
+      subscriber.stored = cursor;
     });
     // Now rather than soon: what was handled must not come again after a crash.
     if (!db.flushDeferred()) logger.debug(`The cursor of ${label(subscriber)} is stored when the writer is free`);
@@ -331,7 +336,7 @@ export class Delivery {
     const { router, boundary, logger } = this.#options;
     if (from >= this.position) return { to: from, events: [] };
     const to = boundary(from, this.position, subscriber.debounce === undefined ? undefined : DEBOUNCED_ROWS);
-    const events = router.route(from, to, new Set([subscriber.watcherId])).get(subscriber.watcherId) ?? [];
+    const events = router.route(from, to, { only: new Set([subscriber.watcherId]) }).get(subscriber.watcherId) ?? [];
     return { to, events: wantedBy(subscriber, events, logger) };
   }
 

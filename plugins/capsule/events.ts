@@ -8,11 +8,18 @@ import type { ChangeEvent } from './types.ts';
 
 const OPERATIONS = { 1: 'INSERT', 2: 'UPDATE', 3: 'DELETE' } as const;
 
+/** How columns declared JSON come: parsed, or as the text that is stored. */
+export type JsonForm = 'parsed' | 'text';
+
 /** An event without its watcher; every watcher of the table gets a copy of its own that shares the rows. */
 export type UnroutedEvent = Omit<ChangeEvent, 'watcherId' | 'change'>;
 
 /** Builds the events of consecutive changes. `spans` must cover them. */
-export function buildEvents(changes: readonly LoggedChange[], spans: readonly Span[]): UnroutedEvent[] {
+export function buildEvents(
+  changes: readonly LoggedChange[],
+  spans: readonly Span[],
+  json: JsonForm = 'parsed',
+): UnroutedEvent[] {
   let at = 0;
   let span = spans[0] as Span;
   let timestamp = toDate(span.completedAt);
@@ -22,19 +29,19 @@ export function buildEvents(changes: readonly LoggedChange[], spans: readonly Sp
       span = spans[at] as Span;
       timestamp = toDate(span.completedAt);
     }
-    return buildEvent(change, span, timestamp);
+    return buildEvent(change, span, timestamp, json);
   });
 }
 
-function buildEvent(change: LoggedChange, span: Span, timestamp: Date): UnroutedEvent {
+function buildEvent(change: LoggedChange, span: Span, timestamp: Date, json: JsonForm): UnroutedEvent {
   const { layout, old, now } = change;
   return {
     seq: change.seq,
     operation: OPERATIONS[change.op],
     tableName: layout.table,
     rowId: rowIdOf(layout, (now ?? old) as readonly SqlValue[]),
-    ...(old === undefined ? {} : { oldData: toRow(layout, old) }),
-    ...(now === undefined ? {} : { newData: toRow(layout, now) }),
+    ...(old === undefined ? {} : { oldData: toRow(layout, old, json) }),
+    ...(now === undefined ? {} : { newData: toRow(layout, now, json) }),
     ...(old === undefined || now === undefined ? {} : { changedColumns: changedColumns(layout, old, now) }),
     timestamp,
     transactionId: span.id,
@@ -42,13 +49,13 @@ function buildEvent(change: LoggedChange, span: Span, timestamp: Date): Unrouted
   };
 }
 
-function toRow(layout: TableLayout, image: readonly SqlValue[]): Row {
+function toRow(layout: TableLayout, image: readonly SqlValue[], json: JsonForm): Row {
   const row: Row = {};
   const { columns } = layout;
   for (let index = 0; index < columns.length; index += 1) {
     const column = columns[index] as TableLayout['columns'][number];
     const value = image[index];
-    row[column.name] = column.json && typeof value === 'string' ? parsed(value) : value;
+    row[column.name] = column.json && json === 'parsed' && typeof value === 'string' ? parsed(value) : value;
   }
   return row;
 }

@@ -196,7 +196,7 @@ function resolveCandidates(
       changes.push({ seq, logSeq, layout, op: OP.delete, old, now: undefined, hidden: true });
       return false;
     }
-    return !sameKey(layout, old, change.old) && !sameKey(layout, old, change.now);
+    return change.old === undefined || !sameImage(old, change.old);
   });
 }
 

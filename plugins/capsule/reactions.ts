@@ -66,6 +66,15 @@ export class Reactions {
     return this.#all;
   }
 
+  /** Whether a watcher wakes a reaction. */
+  has(watcherId: string): boolean {
+    return this.#byWatcher.has(watcherId);
+  }
+
+  get empty(): boolean {
+    return this.#all.size === 0;
+  }
+
   add(running: RunningReaction): ReactionHandle {
     this.#all.add(running);
     for (const id of running.watcherIds) this.#byWatcher.set(id, running);
@@ -255,7 +264,7 @@ export class Reactions {
   #read(running: RunningReaction, from: number): PendingBatch {
     const { router, boundary, position } = this.#options;
     const to = boundary(from, position());
-    return { slices: slice(merge(router.route(from, to, running.watcherIds)), this.#cascade), to };
+    return { slices: slice(merge(router.route(from, to, { only: running.watcherIds, json: running.reaction.json ?? 'parsed' })), this.#cascade), to };
   }
 
   #failed(running: RunningReaction, error: unknown): void {

@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Database } from '../../sdk/plugin.ts';
-import type { ListenerType } from './types.ts';
+import type { ListenerType, Reset } from './types.ts';
 
 /** A host that has not been seen for so long is taken for dead even if its process id lives (it was used again). */
 const STALE_SECONDS = 90;
@@ -25,10 +25,26 @@ export interface WatcherRow {
 export interface SubscriptionRow {
   readonly id: string;
   readonly watcherId: string;
+  /** All its watchers, when there are several. */
+  readonly watcherIds?: readonly string[];
   readonly listenerId: string;
   readonly listenerType: ListenerType;
   readonly name?: string;
   readonly cursor?: number;
+}
+
+/** A table that is to be watched whoever runs. */
+export interface DemandedTable {
+  readonly table: string;
+  readonly options: string | null;
+  /** 0 when it did not exist when somebody last looked. */
+  readonly existed: number;
+}
+
+/** What a durable subscription has to be told, and where it stands. */
+export interface Mark {
+  readonly cursor: number;
+  readonly reset: Reset;
 }
 
 /** What is stored of a durable subscription. */
@@ -117,12 +133,14 @@ export class Registry {
   addSubscription(row: SubscriptionRow): void {
     const durable = row.name !== undefined;
     this.#db.run(
-      `INSERT INTO _capsule_subscriptions(id, watcher_id, listener_id, listener_type, host_id, name, cursor, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, CURRENT_TIMESTAMP)
-       ON CONFLICT(id) DO UPDATE SET is_active = 1, watcher_id = excluded.watcher_id, listener_id = excluded.listener_id`,
+      `INSERT INTO _capsule_subscriptions(id, watcher_id, watcher_ids, listener_id, listener_type, host_id, name, cursor, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, CURRENT_TIMESTAMP)
+       ON CONFLICT(id) DO UPDATE SET is_active = 1, watcher_id = excluded.watcher_id, watcher_ids = excluded.watcher_ids,
+         listener_id = excluded.listener_id`,
       [
         row.id,
         row.watcherId,
+        JSON.stringify(row.watcherIds ?? [row.watcherId]),
         row.listenerId,
         row.listenerType,
         durable ? null : this.hostId,
@@ -159,24 +177,38 @@ export class Registry {
   /** Moves a durable cursor, never back. Inside a transaction. */
   moveCursor(id: string, cursor: number): void {
     this.#moveStatement ??= this.#db.prepare(
-      `UPDATE _capsule_subscriptions SET cursor = max(ifnull(cursor, 0), ?), updated_at = CURRENT_TIMESTAMP, reset = NULL
-       WHERE id = ?`,
+      `UPDATE _capsule_subscriptions SET cursor = max(ifnull(cursor, 0), ?), updated_at = CURRENT_TIMESTAMP WHERE id = ?`,
     );
     this.#moveStatement.run(cursor, id);
   }
   #moveStatement: ReturnType<Database['prepare']> | undefined;
 
   /** Leaves word for durable subscriptions on a table, running or not, that what they saw is void. */
-  markReset(table: string, reset: string): void {
+  markReset(table: string, reset: Reset): void {
     this.#db.run(
-      `UPDATE _capsule_subscriptions SET reset = ? WHERE name IS NOT NULL AND watcher_id IN
-       (SELECT id FROM _capsule_watchers WHERE table_or_query = ? COLLATE NOCASE)`,
-      [reset, table],
+      `UPDATE _capsule_subscriptions SET reset = @reset WHERE name IS NOT NULL AND EXISTS (
+         SELECT 1 FROM _capsule_watchers w WHERE w.table_or_query = @table COLLATE NOCASE
+         AND (w.id = watcher_id OR w.id IN (SELECT value FROM json_each(watcher_ids))))`,
+      { reset: JSON.stringify(reset), table },
     );
   }
 
-  clearReset(id: string): void {
-    this.#db.run('UPDATE _capsule_subscriptions SET reset = NULL WHERE id = ?', [id]);
+  /** It was told; what was left after that stays. */
+  clearReset(id: string, told: Reset): void {
+    this.#db.run('UPDATE _capsule_subscriptions SET reset = NULL WHERE id = ? AND reset = ?', [id, JSON.stringify(told)]);
+  }
+
+  /** Words left for durable subscriptions, by the subscription's id, as this connection sees them. */
+  marks(): ReadonlyMap<string, Mark> {
+    const rows = this.#db
+      .prepare('SELECT id, cursor, reset FROM _capsule_subscriptions WHERE name IS NOT NULL AND reset IS NOT NULL')
+      .all() as { id: string; cursor: number; reset: string }[];
+    return new Map(rows.map(({ id, cursor, reset }) => [id, { cursor, reset: JSON.parse(reset) as Reset }]));
+  }
+
+  /** Whether the watchers of a table have one to watch. */
+  setActive(table: string, active: boolean): void {
+    this.#db.run('UPDATE _capsule_watchers SET is_active = ? WHERE table_or_query = ? COLLATE NOCASE', [Number(active), table]);
   }
 
   /** The watcher that stands for a table itself: `watcher_id` of its rows in `_capsule_events`. Chosen once, `wanted` if possible. */
@@ -202,20 +234,20 @@ export class Registry {
   }
 
   /** Tables that are to be watched whoever runs. */
-  demanded(): readonly { readonly table: string; readonly options: string | null }[] {
+  demanded(): readonly DemandedTable[] {
     return this.#db
       .prepare(
-        `SELECT table_or_query AS "table", max(options) AS options FROM _capsule_watchers
-         WHERE is_active AND host_id IS NULL GROUP BY 1`,
+        `SELECT table_or_query AS "table", max(options) AS options, max(is_active) AS existed FROM _capsule_watchers
+         WHERE host_id IS NULL GROUP BY 1`,
       )
-      .all() as { table: string; options: string | null }[];
+      .all() as DemandedTable[];
   }
 
   /** True when a durable watcher or another host needs the table's triggers. */
   isDemanded(table: string): boolean {
     const row = this.#db
       .prepare(
-        `SELECT 1 FROM _capsule_watchers WHERE is_active AND host_id IS NULL AND table_or_query = @table COLLATE NOCASE
+        `SELECT 1 FROM _capsule_watchers WHERE host_id IS NULL AND table_or_query = @table COLLATE NOCASE
          UNION ALL
          SELECT 1 FROM _capsule_hosts h, json_each(h.tables) t WHERE h.id <> @host AND t.value = @table COLLATE NOCASE
          LIMIT 1`,
@@ -260,33 +292,31 @@ export class Registry {
       .pluck()
       .all(hostId) as string[];
     this.#db.run('DELETE FROM _capsule_subscriptions WHERE host_id = ?', [hostId]);
-    this.#passOn(hostId, null);
+    this.#passOn(hostId, undefined);
     this.#db.run('DELETE FROM _capsule_watchers WHERE host_id = ?', [hostId]);
     this.#db.run('DELETE FROM _capsule_hosts WHERE id = ?', [hostId]);
     return tables;
   }
 
-  /** Watchers that others rely on stay: durable subscriptions make them durable, another host on the same table takes them over. */
-  #passOn(hostId: string, watcherId: string | null): void {
-    this.#db.run(
-      `UPDATE _capsule_watchers SET host_id = NULL WHERE host_id = @hostId AND id = ifnull(@watcherId, id)
-       AND EXISTS (SELECT 1 FROM _capsule_subscriptions s WHERE s.watcher_id = _capsule_watchers.id AND s.name IS NOT NULL)`,
-      { hostId, watcherId },
-    );
-    const subscriber = `SELECT s.host_id FROM _capsule_subscriptions s
-      WHERE s.watcher_id = _capsule_watchers.id AND s.host_id <> @hostId LIMIT 1`;
-    this.#db.run(
-      `UPDATE _capsule_watchers SET host_id = (${subscriber})
-       WHERE host_id = @hostId AND id = ifnull(@watcherId, id) AND EXISTS (${subscriber})`,
-      { hostId, watcherId },
-    );
+  /**
+   * Watchers that others rely on stay: durable subscriptions make them durable; a host that subscribes to one, or needs the
+   * table that one stands for, takes it over.
+   */
+  #passOn(hostId: string, watcherId: string | undefined): void {
+    const mine = watcherId === undefined ? 'host_id = @hostId' : 'host_id = @hostId AND id = @watcherId';
+    const subscribed = 'SELECT s.host_id FROM _capsule_subscriptions s WHERE s.watcher_id = _capsule_watchers.id';
+    const elsewhere = `${subscribed} AND s.host_id <> @hostId LIMIT 1`;
     const heir = `SELECT h.id FROM _capsule_hosts h, json_each(h.tables) t
       WHERE h.id <> @hostId AND t.value = _capsule_watchers.table_or_query COLLATE NOCASE LIMIT 1`;
-    this.#db.run(
-      `UPDATE _capsule_watchers SET host_id = (${heir}) WHERE host_id = @hostId AND id = ifnull(@watcherId, id)
-       AND filter_expression IS NULL AND id IN (SELECT watcher_id FROM _capsule_tables) AND EXISTS (${heir})`,
-      { hostId, watcherId },
-    );
+    const standsForTable = 'filter_expression IS NULL AND id IN (SELECT watcher_id FROM _capsule_tables)';
+    const params = watcherId === undefined ? { hostId } : { hostId, watcherId };
+    for (const [heirSql, condition] of [
+      ['NULL', `EXISTS (${subscribed} AND s.name IS NOT NULL)`],
+      [`(${elsewhere})`, `EXISTS (${elsewhere})`],
+      [`(${heir})`, `${standsForTable} AND EXISTS (${heir})`],
+    ]) {
+      this.#db.run(`UPDATE _capsule_watchers SET host_id = ${heirSql} WHERE ${mine} AND ${condition}`, params);
+    }
   }
 }
 

@@ -6,7 +6,7 @@
 import { messageOf } from '../../sdk/plugin.ts';
 import type { Database, Logger } from '../../sdk/plugin.ts';
 import { buildEvents } from './events.ts';
-import type { UnroutedEvent } from './events.ts';
+import type { JsonForm, UnroutedEvent } from './events.ts';
 import type { Filter } from './filters.ts';
 import type { LoggedChange } from './images.ts';
 import type { Ledger } from './ledger.ts';
@@ -30,6 +30,18 @@ interface TableRoutes {
   shapes: TableShapes | undefined;
   /** True when temp tables may be undone with somebody's transaction: an in-memory database has only one connection. */
   unsafe: boolean;
+}
+
+/** Ids of the watchers that somebody listens to. */
+interface Wanted {
+  has(id: string): boolean;
+}
+
+export interface RouteOptions {
+  /** Leaves the others out; makes all events by default. */
+  readonly only?: Wanted;
+  /** How columns declared JSON come: parsed (default), or as the text that is stored. */
+  readonly json?: JsonForm;
 }
 
 export type Routed = Map<string, ChangeEvent[]>;
@@ -92,13 +104,14 @@ export class Router {
     for (const watcher of [...routes.plain.values(), ...routes.filtered.values()]) watcher.table = newName;
   }
 
-  /** The events of `(from, to]`, by watcher. With `only`, for those watchers alone. */
-  route(from: number, to: number, only?: ReadonlySet<string>): Routed {
+  /** The events of `(from, to]`, by watcher. */
+  route(from: number, to: number, options: RouteOptions = {}): Routed {
+    const { only, json = 'parsed' } = options;
     const routed: Routed = new Map();
     if (this.#tables.size === 0 || from >= to) return routed;
     const changes = this.#reader.read(from, to);
     if (changes.length === 0) return routed;
-    const events = buildEvents(changes, this.#ledger.spans(from, to));
+    const events = buildEvents(changes, this.#ledger.spans(from, to), json);
     for (const [table, indexes] of byTable(changes)) {
       const routes = this.#tables.get(table);
       if (routes === undefined) continue;
@@ -118,7 +131,7 @@ export class Router {
     indexes: readonly number[],
     events: readonly UnroutedEvent[],
     routed: Routed,
-    only: ReadonlySet<string> | undefined,
+    only: Wanted | undefined,
   ): void {
     for (const id of routes.plain.keys()) {
       if (only !== undefined && !only.has(id)) continue;
@@ -139,7 +152,7 @@ export class Router {
       readonly to: number;
     },
     routed: Routed,
-    only: ReadonlySet<string> | undefined,
+    only: Wanted | undefined,
   ): void {
     const shapes = this.#shapesOf(routes);
     if (shapes === undefined) return;

@@ -78,6 +78,7 @@ const TABLES = `
     cursor INTEGER,
     updated_at TIMESTAMP,
     reset TEXT,
+    watcher_ids TEXT NOT NULL DEFAULT '[]',
     FOREIGN KEY (watcher_id) REFERENCES _capsule_watchers(id)
   );
   CREATE INDEX IF NOT EXISTS idx_capsule_subscriptions_watcher ON _capsule_subscriptions(watcher_id);

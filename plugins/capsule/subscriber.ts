@@ -52,6 +52,7 @@ export function batchOf(subscriber: Subscriber, from: number, to: number, { db, 
         throw new GlyphError('GC_TRANSACTION', 'acknowledge() belongs inside db.transaction(), with what the handler writes');
       }
       registry.moveCursor(subscriber.id, to);
+      if (reset !== undefined) registry.clearReset(subscriber.id, reset);
       subscriber.acknowledged = to;
     },
   };

@@ -14,13 +14,23 @@ import type { RepairReport } from './types.ts';
 /** What happened to an attached table since the schema was last looked at. */
 export interface SchemaChange {
   readonly table: string;
-  readonly kind: 'changed' | 'renamed' | 'dropped' | 'returned' | 'repaired';
+  readonly kind: 'changed' | 'renamed' | 'dropped' | 'returned' | 'repaired' | 'reordered';
   readonly newName?: string;
+  /** True when the triggers were not those the table needs: some changes may have gone unlogged until now. */
+  readonly unlogged: boolean;
 }
 
 interface Attached {
   /** Id of its current layout; undefined while the table does not exist. */
   layoutId: number | undefined;
+}
+
+interface Ensured {
+  readonly id: number;
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
+  /** True when a trigger was missing or another. */
+  readonly unlogged: boolean;
 }
 
 interface StoredLayout extends Omit<TableLayout, 'id' | 'table'> {
@@ -158,44 +168,82 @@ export class WatchedTables {
     });
   }
 
+  /**
+   * Attaches a table that an earlier run had attached, and tells what happened to it since. `existed` says whether it was there
+   * when somebody last looked.
+   * @throws GC_NOT_WATCHABLE
+   */
+  resume(table: string, existed: boolean): readonly SchemaChange[] {
+    return this.#db.write(() =>
+      this.#quietly(() => {
+        this.#attached.set(table, { layoutId: existed ? this.#newestLayout(table) : undefined });
+        try {
+          return this.#verifyOne(table);
+        } catch (error) {
+          this.#attached.delete(table);
+          throw error;
+        } finally {
+          this.#onChange(this.names);
+        }
+      }),
+    );
+  }
+
+  /** As of which the tables were last looked at; counts every change of the schema by anybody. */
+  get schemaVersion(): number {
+    return this.#schemaVersion;
+  }
+
   #verifyOne(name: string): SchemaChange[] {
     const attached = this.#attached.get(name) as Attached;
     const found = findTable(this.#db, name);
     if (found?.type !== 'table') {
       if (attached.layoutId === undefined) return [];
-      const newName = this.#renamedTo(attached.layoutId);
+      const newName = this.#renamedTo(name);
       if (newName === undefined) {
         attached.layoutId = undefined;
-        return [{ table: name, kind: 'dropped' }];
+        return [{ table: name, kind: 'dropped', unlogged: true }];
       }
       // What was logged under the old name belongs to the same table.
       this.#db.run('UPDATE _capsule_tables SET name = ? WHERE name = ?', [newName, name]);
       this.#layouts.clear();
       this.#attached.delete(name);
       this.#attached.set(newName, { layoutId: this.#ensure(readLayout(this.#db, newName)).id });
-      return [{ table: name, kind: 'renamed', newName }];
+      return [{ table: name, kind: 'renamed', newName, unlogged: false }];
     }
     const before = attached.layoutId;
     // The table was renamed and another one took its name: the old one is no longer what is watched.
-    const renamed = before === undefined ? undefined : this.#renamedTo(before);
-    if (renamed !== undefined && !sameName(renamed, name) && !this.has(renamed)) this.#dropTriggers(renamed);
-    const { id, created } = this.#ensure(readLayout(this.#db, name));
+    const renamed = this.#renamedTo(name);
+    if (renamed !== undefined && !this.has(renamed)) this.#dropTriggers(renamed);
+    const { id, created, unlogged } = this.#ensure(readLayout(this.#db, name));
     attached.layoutId = id;
-    if (before === undefined) return [{ table: name, kind: 'returned' }];
-    if (before !== id) return [{ table: name, kind: 'changed' }];
-    return created.length > 0 ? [{ table: name, kind: 'repaired' }] : [];
+    if (before === undefined) return [{ table: name, kind: 'returned', unlogged }];
+    if (before !== id) return [{ table: name, kind: 'changed', unlogged }];
+    if (created.length === 0) return [];
+    return [{ table: name, kind: unlogged ? 'repaired' : 'reordered', unlogged }];
   }
 
-  /** A renamed table still carries our triggers, and those carry the layout's id. */
-  #renamedTo(layoutId: number): string | undefined {
+  /** A renamed table still carries our triggers, and those carry the id of a layout. */
+  #renamedTo(name: string): string | undefined {
     return this.#db
-      .prepare("SELECT tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name = ?")
+      .prepare(
+        `SELECT s.tbl_name FROM _capsule_tables t
+         JOIN sqlite_schema s ON s.type = 'trigger' AND s.name = '_capsule_' || t.id || '_insert'
+         WHERE t.name = @name COLLATE NOCASE AND s.tbl_name <> @name COLLATE NOCASE`,
+      )
       .pluck()
-      .get(`_capsule_${layoutId}_insert`) as string | undefined;
+      .get({ name }) as string | undefined;
+  }
+
+  #newestLayout(name: string): number | undefined {
+    return this.#db
+      .prepare('SELECT id FROM _capsule_tables WHERE name = ? COLLATE NOCASE ORDER BY id DESC LIMIT 1')
+      .pluck()
+      .get(name) as number | undefined;
   }
 
   /** Stores the layout if it is new, and makes the file's triggers those of the layout. Inside a transaction. */
-  #ensure(layout: TableLayout): { id: number; created: readonly string[]; dropped: readonly string[] } {
+  #ensure(layout: TableLayout): Ensured {
     const stored = { ...layout, id: this.#layoutId(layout) };
     this.#layouts.set(stored.id, stored);
     const expected = triggersFor(stored, readUniqueKeys(this.#db, stored));
@@ -207,17 +255,16 @@ export class WatchedTables {
       0,
       ...all.filter((trigger) => !ours.includes(trigger)).map((trigger) => trigger.rowid),
     );
-    const inPlace =
-      ours.length === expected.length &&
-      expected.every((trigger) => ours.some((one) => one.name === trigger.name && one.sql === trigger.sql)) &&
-      ours.every((trigger) => trigger.rowid > newestOther);
-    if (inPlace) return { id: stored.id, created: [], dropped: [] };
+    const unlogged = !expected.every((one) => ours.some(({ name, sql }) => name === one.name && sql === one.sql));
+    const inPlace = ours.length === expected.length && ours.every((trigger) => trigger.rowid > newestOther);
+    if (inPlace && !unlogged) return { id: stored.id, created: [], dropped: [], unlogged };
     for (const trigger of ours) this.#db.exec(`DROP TRIGGER ${quoteName(trigger.name)}`);
     for (const trigger of expected) this.#db.exec(trigger.sql);
     return {
       id: stored.id,
       created: expected.map((trigger) => trigger.name),
       dropped: ours.map((trigger) => trigger.name),
+      unlogged,
     };
   }
 

@@ -144,6 +144,8 @@ export interface Reaction {
   readonly name: string;
   readonly watches: readonly { readonly table: string; readonly filter?: string }[];
   readonly listenerType: ListenerType;
+  /** How columns declared JSON come: parsed (default), or as the text that is stored. */
+  readonly json?: 'parsed' | 'text';
   /**
    * Called with consecutive changes of all its tables, in commit order, inside an open transaction. What it writes and the
    * cursor commit together. Throwing rolls both back.

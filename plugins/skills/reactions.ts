@@ -13,6 +13,7 @@ export function createReaction(
     name: `skill:${running.id}`,
     watches: running.manifest.watches.map((watch) => (typeof watch === 'string' ? { table: watch } : watch)),
     listenerType: 'lua',
+    json: running.manifest.json === 'table' ? 'parsed' : 'text',
     handle(events) {
       running.instance().deliver(events);
       handled += events.length;

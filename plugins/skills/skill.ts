@@ -262,7 +262,7 @@ export class Skill {
     this.#reasons = [error.message];
     if (!isOutside(error)) this.#failures += 1;
     const next = afterFailedStart(error, this.#failures);
-    if (next === 'quarantined') this.#setQuarantined([`It failed ${this.#failures} times in a row: ${error.message}`]);
+    if (next === 'quarantined') this.#setQuarantined([`It failed ${times(this.#failures)}: ${error.message}`]);
     else if (typeof next === 'string') this.#setState(next);
     else {
       this.#retry.in(next);
@@ -282,7 +282,7 @@ export class Skill {
     );
     if (pause === 'stop') this.#quarantine(error);
     else
-      this.#reasons = [`on_data_changed failed ${this.#failures} times in a row and is tried again: ${error.message}`];
+      this.#reasons = [`on_data_changed failed ${times(this.#failures)} and is tried again: ${error.message}`];
     return pause;
   }
 
@@ -299,7 +299,7 @@ export class Skill {
     this.#error = error;
     void this.#enqueue(async () => {
       await this.#stop();
-      this.#setQuarantined([`It failed ${this.#failures} times in a row: ${error.message}`]);
+      this.#setQuarantined([`It failed ${times(this.#failures)}: ${error.message}`]);
     });
   }
 
@@ -338,3 +338,5 @@ export class Skill {
     });
   }
 }
+
+const times = (failures: number): string => (failures === 1 ? 'once' : `${failures} times in a row`);

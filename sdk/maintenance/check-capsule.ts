@@ -50,9 +50,10 @@ function isFarBehind({ lag = 0, updatedAt }: SubscriptionState, now: number): bo
 }
 
 export function checkSkills({ skills }: CapsuleState): readonly Finding[] {
-  const broken = skills.filter((skill) => skill.state === 'failed' || skill.state === 'quarantined');
+  const broken = skills.filter((skill) => skill.state === 'failed' || skill.state === 'quarantined' || skill.error !== undefined);
   if (broken.length === 0) return skills.length === 0 ? [] : [ok('skills', `${skills.length} known, none failed`)];
-  return broken.map((skill) =>
-    warn(`skill ${skill.id}`, `${skill.state}: ${skill.error ?? 'no reason was written down'}`, `glyphcase skill logs ${skill.id}`),
-  );
+  return broken.map(({ id, state, error = 'no reason was written down' }) => {
+    const what = state === 'active' ? 'runs, but not as its files are now' : state === 'discovered' ? 'has failed' : state;
+    return warn(`skill ${id}`, `${what}: ${error}`, `glyphcase skill check FOLDER, glyphcase skill logs ${id}`);
+  });
 }

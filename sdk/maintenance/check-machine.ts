@@ -48,7 +48,7 @@ function checkSqlite(): readonly Finding[] {
 export function checkDisk(path: string, format: (bytes: number) => string): Finding {
   const { bavail, bsize } = statfsSync(dirname(path));
   const free = bavail * bsize;
-  const size = statSync(path).size;
+  const size = statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0);
   const message = `${format(free)} free, the database has ${format(size)}`;
   if (free < LEAST_FREE) return fail('disk', message, 'Free some space: a commit that does not fit fails.');
   if (free < size + LEAST_FREE) return warn('disk', message, 'Free some space: VACUUM and backups need as much again as the file has.');
