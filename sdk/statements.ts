@@ -9,7 +9,7 @@ import type { Params, Row } from '../kernel/database-types.ts';
 import { GlyphError } from '../kernel/errors.ts';
 import type { KernelHooks } from '../kernel/hooks.ts';
 import type { Logger } from '../kernel/logger.ts';
-import { firstKeyword, isSchemaChange, statements } from '../kernel/sql-tokens.ts';
+import { alteredTable, firstKeyword, isSchemaChange, statements } from '../kernel/sql-tokens.ts';
 import { describe } from '../kernel/values.ts';
 
 /** What {@link Statements.execute} did. `rows` is there for a statement that returns some (RETURNING, PRAGMA). */
@@ -87,10 +87,13 @@ export class Statements {
     const changesSchema = parts.some(isSchemaChange);
     return await db.exclusive(
       () => {
-        if (changesSchema) hooks.beforeSchemaChange.call(sql);
         let result: ExecuteResult = { changes: 0, lastInsertId: 0 };
         for (const part of parts) {
+          const altered = changesSchema ? alteredTable(part) : undefined;
+          if (isSchemaChange(part)) hooks.beforeSchemaChange.call(part);
           const one = this.#timed(part, () => db.runAny(part, params));
+          // What comes after it in the script has to be logged again; a rename says what it is for only at the end.
+          if (altered?.action === 'drop column') hooks.afterSchemaChange.call(part);
           result = { ...one, changes: result.changes + one.changes };
         }
         if (changesSchema) hooks.afterSchemaChange.call(sql);

@@ -35,8 +35,8 @@ interface Running {
 }
 
 /** A host that watches `users`, with a subscriber that goes with it and one that lasts. */
-function watching(file: string = tempFile(), schema: string | undefined = USERS): Running {
-  const host = openHost({ file, ...(schema === undefined ? {} : { schema }) });
+function watching(file: string = tempFile(), schema = USERS): Running {
+  const host = openHost({ file, schema });
   const watcher = host.capsule.watch('users');
   return { host, live: host.collect(watcher), durable: host.collect(watcher, { name: 'mailer' }) };
 }
@@ -68,8 +68,9 @@ describe('through the host', () => {
   test('what SQLite refuses leaves everything as it was', async () => {
     const { host, live } = watching();
     const before = triggers(host, 'users');
-    expect((await thrownBy(() => execute(host, 'ALTER TABLE users DROP COLUMN nothing'))).code).toBe('GC_NO_SUCH_COLUMN');
-    expect((await thrownBy(() => execute(host, 'ALTER TABLE users DROP COLUMN age; SELECT nonsense'))).code).toBe('GC_NO_SUCH_COLUMN');
+    for (const refused of ['ALTER TABLE users DROP COLUMN nothing', 'ALTER TABLE users DROP COLUMN id', 'ALTER TABLE users DROP COLUMN age; SELECT nonsense']) {
+      expect((await thrownBy(() => execute(host, refused))).code).toMatch(/^GC_(SQL|NO_SUCH_COLUMN)$/);
+    }
     expect(triggers(host, 'users')).toEqual(before);
     host.run("INSERT INTO users VALUES (1, 'A', 30)");
     await host.flush();
@@ -123,6 +124,7 @@ describe('through the host', () => {
   test('RENAME TABLE: watchers follow it, events have its new name, durable cursors go on', async () => {
     const first = watching();
     first.host.run("INSERT INTO users VALUES (1, 'A', 30)");
+    await first.host.flush();
     await execute(first.host, 'ALTER TABLE users RENAME TO people');
     first.host.run("INSERT INTO people VALUES (2, 'B', 31)");
     await first.host.flush();
@@ -439,7 +441,7 @@ describe('by another program, while a host runs', () => {
     expect(detach(first.host.file).triggers).toBeGreaterThan(0);
     expect(sqlite3(first.host.file, 'SELECT name FROM sqlite_schema WHERE name NOT LIKE \'sqlite_%\'').trim()).toBe('users');
     sqlite3(first.host.file, drop);
-    const { host, live, durable } = watching(first.host.file, undefined as never);
+    const { host, live, durable } = watching(first.host.file, '');
     sqlite3(host.file, "INSERT INTO users VALUES (2, 'B')");
     await host.flush();
     expect(lines(live)).toEqual(['INSERT users {"id":2,"name":"B"}']);

@@ -22,6 +22,7 @@ import type { Batch, CapsuleService, ChangeEvent, SubscribeOptions, Watcher } fr
 import { fakeClock, memoryLogger } from './10-kernel-support.ts';
 import type { FakeClock } from './10-kernel-support.ts';
 
+export { systemClock } from '../kernel/clock.ts';
 export { fakeClock, memoryLogger, settle, thrownBy } from './10-kernel-support.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -94,7 +95,7 @@ export function openHost(options: HostOptions = {}): Host {
   afterTest(() => kernel.close());
   if (options.schema !== undefined) kernel.db.sqlite.exec(options.schema);
   const definitions = [
-    { definition: capsulePlugin as PluginDefinition, config: options.capsule ?? {} },
+    { definition: capsulePlugin as PluginDefinition, config: { ...batchSizeOf(options), ...options.capsule } },
     { definition: batchingPlugin as PluginDefinition, config: { batchInterval: 0, ...options.batching } },
     ...(options.plugins ?? []).map((definition) => ({ definition, config: {} })),
   ];
@@ -119,6 +120,10 @@ export function openHost(options: HostOptions = {}): Host {
     close: () => kernel.close(),
   };
 }
+
+/** Both plugins are told of it, as the host does. */
+const batchSizeOf = ({ batching }: HostOptions): Readonly<Record<string, unknown>> =>
+  batching?.['batchSize'] === undefined ? {} : { batchSize: batching['batchSize'] };
 
 /** A handler that remembers what it was given. */
 export function collector(): Collected & { readonly handler: (events: ChangeEvent[], batch: Batch) => void } {

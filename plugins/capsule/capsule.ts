@@ -29,7 +29,6 @@ import type {
   Reaction,
   ReactionHandle,
   RepairReport,
-  Reset,
   SubscribeOptions,
   Subscription,
   Watcher,
@@ -127,7 +126,7 @@ export class Capsule implements CapsuleService {
       tables,
       registry,
       onChange: (change) => this.#onSchemaChange(change),
-      onReset: (table, reset) => this.#onReset(table, reset),
+      onTold: () => this.#tellMarks(),
     });
     this.#upkeep = new Upkeep({
       ctx,
@@ -190,6 +189,7 @@ export class Capsule implements CapsuleService {
       this.#registry.addSubscription({
         id: row.id,
         watcherId: first.id,
+        watcherIds: watchers.map((watcher) => watcher.id),
         listenerId: reaction.name,
         listenerType: reaction.listenerType,
         name: reaction.name,
@@ -200,7 +200,7 @@ export class Capsule implements CapsuleService {
     const reset = parseReset(stored?.reset ?? null);
     if (reset !== undefined) {
       reaction.reset?.(reset);
-      this.#ctx.db.deferWrite(() => this.#registry.clearReset(id));
+      this.#ctx.db.deferWrite(() => this.#registry.clearReset(id, reset));
     }
     const handle = this.#reactions.add({
       id,
@@ -344,15 +344,14 @@ export class Capsule implements CapsuleService {
   #enter(): void {
     const { db } = this.#ctx;
     const orphans = this.#registry.enter(this.#end);
-    for (const { table, options } of this.#registry.demanded()) {
-      if (findTable(db, table) === undefined) continue;
-      try {
-        this.#reader.widen(this.#tables.attach(table));
-      } catch (error) {
-        this.#ctx.log.warn(`Cannot watch "${table}": ${messageOf(error)}`);
-        continue;
-      }
+    const demanded = this.#registry.demanded();
+    for (const { table, options } of demanded) {
       if (options !== null) this.#tableOptions.set(table, JSON.parse(options) as TableOptions);
+    }
+    this.#schema.resume(demanded);
+    for (const table of this.#tables.names) {
+      const layout = this.#tables.current(table);
+      if (layout !== undefined) this.#reader.widen(layout);
     }
     db.write(() => {
       for (const table of orphans) if (!this.#registry.isDemanded(table)) this.#tables.clearAway(table);
@@ -363,19 +362,20 @@ export class Capsule implements CapsuleService {
     const { hooks, db } = this.#ctx;
     hooks.begin.tap('capsule', (transaction) => {
       this.#ledger.begin(transaction);
-      this.#schema.lookSoon('outside');
+      this.#schema.lookNow();
     });
     hooks.preCommit.tap('capsule', (transaction) => this.#ledger.preCommit(transaction));
     hooks.committed.tap('capsule', (transaction) => {
       const end = this.#ledger.committed(transaction);
       if (end !== undefined) this.#advance(end);
       this.#schema.lookSoon('host');
+      this.#schema.tell();
     });
     hooks.rolledBack.tap('capsule', () => {
       if (!this.#tables.schemaMoved()) return;
       this.#tables.forget();
       db.deferWrite(() => this.#watchers.restore());
-      this.#schema.lookSoon('host');
+      this.#schema.lookSoon('undone');
     });
     hooks.rawCommit.tap('capsule', () => {
       const end = this.#ledger.rawCommit();
@@ -390,17 +390,25 @@ export class Capsule implements CapsuleService {
   }
 
   #onSchemaChange(change: SchemaChange): void {
-    this.#router.invalidate(change.table, change.newName);
-    const layout = this.#tables.current(change.newName ?? change.table);
+    const { table, newName } = change;
+    this.#router.invalidate(table, newName);
+    if (newName !== undefined) {
+      this.#watchers.renamed(table, newName);
+      const options = this.#tableOptions.get(table);
+      this.#tableOptions.delete(table);
+      if (options !== undefined) this.#tableOptions.set(newName, options);
+    }
+    const layout = this.#tables.current(newName ?? table);
     if (layout !== undefined) this.#reader.widen(layout);
     this.#ctx.emit('capsule:schema', change);
   }
 
-  #onReset(table: string, reset: Reset): void {
-    for (const watcher of this.#watchers.on(table)) {
-      this.#delivery.reset(watcher.id, reset);
-      this.#reactions.reset(watcher.id, reset);
-    }
+  /** Another host may have left word for subscribers of this one, too. */
+  #tellMarks(): void {
+    this.#ctx.db.flushDeferred();
+    const marks = this.#registry.marks();
+    this.#delivery.tell(marks);
+    this.#reactions.tell(marks);
   }
 
   /** The log has grown. */

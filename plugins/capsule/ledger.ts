@@ -202,15 +202,16 @@ export class Ledger {
   }
 
   #fromRecent(from: number, to: number): readonly Span[] | undefined {
-    const newest = this.#recent.at(-1);
-    if (newest === undefined || newest.last < to) return undefined;
     const spans: Span[] = [];
+    /** The newest seq that is not covered yet. */
+    let left = to;
     for (let index = this.#recent.length - 1; index >= 0; index -= 1) {
       const span = this.#recent[index] as Span;
-      const next = spans.at(-1);
-      if (next !== undefined && span.last + 1 !== next.first) return undefined;
-      if (span.first <= to) spans.push(span);
-      if (span.first <= from + 1) return spans.reverse();
+      if (span.first > left) continue;
+      if (span.last < left) return undefined;
+      spans.push(span);
+      left = span.first - 1;
+      if (left <= from) return spans.reverse();
     }
     return undefined;
   }

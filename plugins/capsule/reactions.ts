@@ -10,9 +10,9 @@
 import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
 import { Cascade } from './cascade.ts';
 import type { Origin } from './cascade.ts';
-import type { Registry } from './registry.ts';
+import type { Mark, Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
-import type { ChangeEvent, Reaction, ReactionHandle, Reset, SubscriptionStats } from './types.ts';
+import type { ChangeEvent, Reaction, ReactionHandle, SubscriptionStats } from './types.ts';
 
 const MAX_TRANSACTION_MS = 2;
 /** Events between two looks at the clock. */
@@ -151,9 +151,16 @@ export class Reactions {
     }
   }
 
-  /** Tells the reaction on a watcher that what it saw is void. */
-  reset(watcherId: string, reset: Reset): void {
-    this.#byWatcher.get(watcherId)?.reaction.reset?.(reset);
+  /** Tells reactions that what they saw is void, or that what they lag behind was removed. */
+  tell(marks: ReadonlyMap<string, Mark>): void {
+    const { db, registry } = this.#options;
+    for (const running of this.#all) {
+      const mark = marks.get(running.id);
+      if (mark === undefined) continue;
+      if (running.at !== undefined) running.at = Math.max(running.at, mark.cursor);
+      running.reaction.reset?.(mark.reset);
+      db.deferWrite(() => registry.clearReset(running.id, mark.reset));
+    }
   }
 
   stats(end: number): SubscriptionStats[] {

@@ -7,6 +7,7 @@ import { messageOf } from '../../sdk/plugin.ts';
 import type { Database, Logger } from '../../sdk/plugin.ts';
 import { buildEvents } from './events.ts';
 import type { JsonForm, UnroutedEvent } from './events.ts';
+import { readFilter } from './filters.ts';
 import type { Filter } from './filters.ts';
 import type { LoggedChange } from './images.ts';
 import type { Ledger } from './ledger.ts';
@@ -100,8 +101,10 @@ export class Router {
     routes.shapes = undefined;
     if (newName === table) return;
     this.#tables.delete(fold(table));
-    this.#tables.set(fold(newName), routes);
-    for (const watcher of [...routes.plain.values(), ...routes.filtered.values()]) watcher.table = newName;
+    for (const watcher of [...routes.plain.values(), ...routes.filtered.values()]) {
+      watcher.table = newName;
+      this.add(watcher);
+    }
   }
 
   /** The events of `(from, to]`, by watcher. */
@@ -154,8 +157,7 @@ export class Router {
     routed: Routed,
     only: Wanted | undefined,
   ): void {
-    const shapes = this.#shapesOf(routes);
-    if (shapes === undefined) return;
+    const shapes = this.#shapesOf(routes, (range.changes[range.indexes.at(-1) as number] as LoggedChange).layout);
     const layouts = [...new Set(range.indexes.map((index) => (range.changes[index] as LoggedChange).layout))];
     const matches = new Map<string, Map<number, Match>>();
     const onError = (error: unknown, filter: Filter, logSeq: number): void => {
@@ -192,24 +194,28 @@ export class Router {
     }
   }
 
-  #buildShapes(routes: TableRoutes, table: string): TableShapes | undefined {
-    const layout = this.#currentLayout(table);
-    if (layout === undefined) return undefined;
+  #buildShapes(routes: TableRoutes, current: TableLayout | undefined, last: TableLayout): TableShapes {
+    const layout = current ?? last;
     const shapes = new TableShapes(this.#db, layout);
-    for (const { id, filter } of routes.filtered.values()) {
+    for (const watcher of routes.filtered.values()) {
+      const { id, filter } = watcher;
       if (filter === undefined) continue;
       try {
-        shapes.add(id, filter);
+        // Types and collations of its columns may be others than when it was read first.
+        const now = current === undefined ? filter : readFilter(this.#db, current, filter.text);
+        shapes.add(id, now);
+        watcher.filter = now;
       } catch (error) {
         this.#logger.error(
-          `The filter ${JSON.stringify(filter.text)} no longer fits the table "${table}", so its watcher hears nothing: ${messageOf(error)}`,
+          `The filter ${JSON.stringify(filter.text)} no longer fits the table "${layout.table}", so its watcher hears nothing: ${messageOf(error)}`,
         );
       }
     }
     return shapes;
   }
 
-  #shapesOf(routes: TableRoutes): TableShapes | undefined {
+  /** `last` is the layout the newest change was logged under: a table that is gone has no other. */
+  #shapesOf(routes: TableRoutes, last: TableLayout): TableShapes {
     if (routes.unsafe && !this.#db.busy) {
       routes.shapes?.close();
       routes.shapes = undefined;
@@ -217,7 +223,7 @@ export class Router {
     }
     if (routes.shapes === undefined) {
       const [first] = routes.filtered.values();
-      routes.shapes = this.#buildShapes(routes, first?.table ?? '');
+      routes.shapes = this.#buildShapes(routes, this.#currentLayout(first?.table ?? ''), last);
       this.#noteSafety(routes);
     }
     return routes.shapes;

@@ -199,7 +199,7 @@ export class WatchedTables {
     const found = findTable(this.#db, name);
     if (found?.type !== 'table') {
       if (attached.layoutId === undefined) return [];
-      const newName = this.#renamedTo(name);
+      const newName = this.#renamedTo(name, attached.layoutId);
       if (newName === undefined) {
         attached.layoutId = undefined;
         return [{ table: name, kind: 'dropped', unlogged: true }];
@@ -213,7 +213,7 @@ export class WatchedTables {
     }
     const before = attached.layoutId;
     // The table was renamed and another one took its name: the old one is no longer what is watched.
-    const renamed = this.#renamedTo(name);
+    const renamed = this.#renamedTo(name, before);
     if (renamed !== undefined && !this.has(renamed)) this.#dropTriggers(renamed);
     const { id, created, unlogged } = this.#ensure(readLayout(this.#db, name));
     attached.layoutId = id;
@@ -223,16 +223,16 @@ export class WatchedTables {
     return [{ table: name, kind: unlogged ? 'repaired' : 'reordered', unlogged }];
   }
 
-  /** A renamed table still carries our triggers, and those carry the id of a layout. */
-  #renamedTo(name: string): string | undefined {
+  /** A renamed table still carries our triggers, and those carry the id of a layout: its last one, or any known by its name. */
+  #renamedTo(name: string, layoutId: number | undefined): string | undefined {
     return this.#db
       .prepare(
         `SELECT s.tbl_name FROM _capsule_tables t
          JOIN sqlite_schema s ON s.type = 'trigger' AND s.name = '_capsule_' || t.id || '_insert'
-         WHERE t.name = @name COLLATE NOCASE AND s.tbl_name <> @name COLLATE NOCASE`,
+         WHERE (t.id = @layoutId OR t.name = @name COLLATE NOCASE) AND s.tbl_name <> @name COLLATE NOCASE`,
       )
       .pluck()
-      .get({ name }) as string | undefined;
+      .get({ name, layoutId: layoutId ?? null }) as string | undefined;
   }
 
   #newestLayout(name: string): number | undefined {

@@ -10,7 +10,6 @@ import type { Delivery } from './delivery.ts';
 import type { Reactions } from './reactions.ts';
 import type { Registry } from './registry.ts';
 import { prune } from './retention.ts';
-import { parseReset } from './subscriptions.ts';
 import type { WatchedTables } from './tables.ts';
 import type { PruneReport } from './types.ts';
 
@@ -69,7 +68,7 @@ export class Upkeep {
 
   /** @throws GC_LOCKED, GC_CANNOT_OPEN (the archive) */
   prune(): PruneReport {
-    const { ctx, delivery, registry, tables, tableDays } = this.#options;
+    const { ctx, delivery, reactions, registry, tables, tableDays } = this.#options;
     const { db, config, clock } = ctx;
     db.flushDeferred();
     db.write(() => {
@@ -84,10 +83,9 @@ export class Upkeep {
       tableDays,
       hostPosition: () => delivery.hostPosition,
     });
-    delivery.resetByFile((name) => {
-      const stored = registry.findSubscription(name);
-      return stored === undefined ? undefined : { cursor: stored.cursor, reset: parseReset(stored.reset) };
-    });
+    db.flushDeferred();
+    delivery.tell(registry.marks());
+    reactions.tell(registry.marks());
     return report;
   }
 

@@ -109,11 +109,11 @@ export class Watchers {
     });
   }
 
-  /** Watchers of a table, under its current name. */
-  on(table: string): readonly Watcher[] {
-    return [...this.#entries.values()]
-      .filter((entry) => sameName(entry.routed.table, table))
-      .map((entry) => entry.watcher);
+  /** The table's own watcher goes with it. */
+  renamed(table: string, newName: string): void {
+    const own = this.#tableWatchers.get(table);
+    this.#tableWatchers.delete(table);
+    if (own !== undefined) this.#tableWatchers.set(newName, own);
   }
 
   /** Forgets all without touching the file. */

@@ -62,8 +62,16 @@ export function widthOf(stream: Stream = process.stdout): number {
   return stream.isTTY ? Math.max(40, stream.columns) : Infinity;
 }
 
-/** Characters a text takes on the screen. */
-export const visibleLength = (text: string): number => stripVTControlCharacters(text).length;
+const WIDE = /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Extended_Pictographic}/u;
+
+/** Columns a text takes on the screen: East Asian characters take two, combining marks none. */
+export function visibleLength(text: string): number {
+  const plain = stripVTControlCharacters(text);
+  if (/^[\x20-\x7E]*$/.test(plain)) return plain.length;
+  let length = 0;
+  for (const character of plain) length += WIDE.test(character) ? 2 : /\p{M}/u.test(character) ? 0 : 1;
+  return length;
+}
 
 /** A text without what could move the cursor or recolour the terminal: data come from anybody. */
 export function printable(text: string): string {
@@ -74,9 +82,17 @@ export function printable(text: string): string {
   });
 }
 
-/** A text of at most `width` characters, the last an ellipsis when it was longer. */
+/** A text of at most `width` columns, the last an ellipsis when it was longer. */
 export function shorten(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(1, width - 1))}…`;
+  if (visibleLength(text) <= width) return text;
+  let room = Math.max(1, width - 1);
+  let cut = '';
+  for (const character of text) {
+    room -= visibleLength(character);
+    if (room < 0) break;
+    cut += character;
+  }
+  return `${cut}…`;
 }
 
 export interface TableOptions {

@@ -4,7 +4,7 @@ import type { CapsuleState, SkillState, SubscriptionState } from '../../maintena
 import { examples } from '../options.ts';
 import { count, formatBytes, formatMs, paint, print, printPrettyJson, printable, progress, table } from '../output.ts';
 import { DEFAULT_DB, existingDatabase, shown } from '../paths.ts';
-import { stateText } from '../states.ts';
+import { stateNow, stateText } from '../states.ts';
 
 interface InspectOptions {
   readonly db: string;
@@ -46,7 +46,7 @@ async function inspect(options: InspectOptions): Promise<void> {
   printHosts(state);
   printTables(state);
   printSubscriptions(state);
-  printSkills(state.skills);
+  printSkills(state.skills, state.hosts.some((host) => host.alive));
 }
 
 function printLog(path: string, { log, lease }: CapsuleState): void {
@@ -119,7 +119,7 @@ function lagText({ lag }: SubscriptionState): string {
   return lag > 1000 ? paint('yellow', String(lag)) : String(lag);
 }
 
-function printSkills(skills: readonly SkillState[]): void {
+function printSkills(skills: readonly SkillState[], running: boolean): void {
   heading('Skills', skills.length);
   if (skills.length === 0) return;
   printTable(
@@ -127,7 +127,7 @@ function printSkills(skills: readonly SkillState[]): void {
     skills.map((skill) => [
       printable(skill.id),
       skill.version ?? '',
-      stateText(skill.enabled ? skill.state : 'disabled'),
+      stateText(stateNow(skill, running)),
       skill.lag === undefined ? '' : String(skill.lag),
       printable(skill.error ?? ''),
     ]),

@@ -6,7 +6,7 @@ import type { SkillState } from '../../maintenance/state.ts';
 import { examples, repeated } from '../options.ts';
 import { formatMs, note, print, printPrettyJson, printable, table } from '../output.ts';
 import { DEFAULT_DB, DEFAULT_SKILLS, existingDatabase, shown } from '../paths.ts';
-import { stateText } from '../states.ts';
+import { stateNow, stateText } from '../states.ts';
 
 interface ListOptions {
   readonly db: string;
@@ -61,11 +61,6 @@ function merge(known: readonly SkillState[], dirs: readonly string[], running: b
     return { id, now: 'not loaded', dir: shown(dir), ...(version === undefined ? {} : { version }) };
   });
   return [...fromFile, ...fromFolders].sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-function stateNow(skill: SkillState, running: boolean): string {
-  if (!skill.enabled) return 'disabled';
-  return running ? skill.state : 'not running';
 }
 
 function versionIn(dir: string): string | undefined {

@@ -1,0 +1,510 @@
+/** Delivery: batches, order, subscribers that are slow, throw, wait or come back, and what each is given. */
+import { describe, expect, test } from 'vitest';
+import { collector, openHost, settle, shortly, thrownBy, until } from './support.ts';
+import type { ChangeEvent } from '../plugins/capsule/types.ts';
+import type { Host } from './support.ts';
+
+const TABLE = 'CREATE TABLE t(id INTEGER PRIMARY KEY, v)';
+const insert = (host: Host, ...ids: number[]): void => host.db.sqlite.exec(`INSERT INTO t(id) VALUES ${ids.map((id) => `(${id})`).join(', ')}`);
+const stored = (host: Host, name: string): unknown => host.db.value('SELECT cursor FROM _capsule_subscriptions WHERE name = ?', [name]);
+
+interface Gate {
+  readonly wait: Promise<void>;
+  open(): void;
+}
+
+function gate(): Gate {
+  let open = (): void => undefined;
+  const wait = new Promise<void>((resolve) => (open = resolve));
+  return { wait, open: () => open() };
+}
+
+describe('bad arguments', () => {
+  test.each<[string, unknown, unknown, string]>([
+    ['no handler', undefined, {}, 'GC_BAD_ARGUMENT'],
+    ['a string for a handler', 'log', {}, 'GC_BAD_ARGUMENT'],
+    ['options that are none', () => undefined, null, 'GC_BAD_ARGUMENT'],
+    ['from: a date', () => undefined, { from: new Date() }, 'GC_BAD_OPTION'],
+    ['from: −1', () => undefined, { from: -1 }, 'GC_BAD_OPTION'],
+    ['from: 1.5', () => undefined, { from: 1.5 }, 'GC_BAD_OPTION'],
+    ['an empty name', () => undefined, { name: '' }, 'GC_BAD_OPTION'],
+    ['a filter that is no function', () => undefined, { filter: 'id = 1' }, 'GC_BAD_OPTION'],
+    ['debounce: a string', () => undefined, { debounce: '1s' }, 'GC_BAD_OPTION'],
+    ['a signal that is aborted', () => undefined, { signal: AbortSignal.abort() }, 'GC_BAD_ARGUMENT'],
+  ])('%s', async (_, handler, options, code) => {
+    const host = openHost({ schema: TABLE });
+    const watcher = host.capsule.watch('t');
+    expect((await thrownBy(() => host.capsule.subscribe(watcher, handler as never, options as never))).code).toBe(code);
+    expect(watcher.subscriptions.size).toBe(0);
+  });
+
+  test('a name that runs already', async () => {
+    const host = openHost({ schema: TABLE });
+    const watcher = host.capsule.watch('t');
+    host.collect(watcher, { name: 'mail' });
+    const error = await thrownBy(() => host.collect(watcher, { name: 'mail' }));
+    expect([error.code, error.message]).toEqual(['GC_BAD_ARGUMENT', expect.stringContaining('"mail"')]);
+  });
+});
+
+describe('batches', () => {
+  test('close after the interval, or at once when enough rows wait', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchInterval: 100, batchSize: 4 } });
+    const got = host.collect(host.capsule.watch('t'));
+    insert(host, 1);
+    insert(host, 2);
+    await host.clock.advance(99);
+    expect(got.batches).toEqual([]);
+    await host.clock.advance(1);
+    expect(got.batches.map(({ events }) => events.map(shortly))).toEqual([['INSERT 1', 'INSERT 2']]);
+    for (let id = 3; id <= 6; id += 1) insert(host, id);
+    await settle();
+    expect(got.batches.map(({ events }) => events.length)).toEqual([2, 4]);
+    insert(host, 7);
+    await host.clock.advance(100);
+    expect(got.batches.map(({ events }) => events.length)).toEqual([2, 4, 1]);
+  });
+
+  test('hold about batchSize rows, never part of a transaction', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchInterval: 1000, batchSize: 3 } });
+    const watcher = host.capsule.watch('t');
+    insert(host, 1);
+    insert(host, 2, 3, 4, 5);
+    insert(host, 6);
+    insert(host, 7);
+    insert(host, 8);
+    insert(host, 9);
+    const got = host.collect(watcher, { from: 0 });
+    await host.flush();
+    await host.flush();
+    expect(got.batches.map(({ events }) => events.map((event) => event.rowId))).toEqual([[1, 2, 3, 4, 5], [6, 7, 8], [9]]);
+    expect(got.batches.map(({ batch }) => [batch.from, batch.to])).toEqual([[0, 5], [5, 8], [8, 9]]);
+  });
+
+  test('a table’s own batchSize', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchInterval: 1000, batchSize: 100 } });
+    host.capsule.keep('t', { batchSize: 2 });
+    const got = host.collect(host.capsule.watch('t'));
+    insert(host, 1);
+    await settle();
+    expect(got.batches).toEqual([]);
+    insert(host, 2);
+    await settle();
+    expect(got.batches.map(({ events }) => events.length)).toEqual([2]);
+  });
+
+  test('events say which transaction, when and by whom', async () => {
+    const host = openHost({ schema: TABLE });
+    const got = host.collect(host.capsule.watch('t'));
+    await host.db.exclusive(() => host.db.exec('INSERT INTO t(id) VALUES (1)'), { source: 'sync' });
+    await host.db.exclusive(() => host.db.exec('INSERT INTO t(id) VALUES (2), (3)'), { source: 'lua' });
+    insert(host, 4);
+    await host.flush();
+    expect(got.events.map((event) => event.source)).toEqual(['sync', 'lua', 'lua', 'host']);
+    const ids = got.events.map((event) => event.transactionId);
+    expect([ids[0] === ids[1], ids[1] === ids[2], ids[2] === ids[3]]).toEqual([false, true, false]);
+    const second = (ms: number): number => Math.floor(ms / 1000);
+    expect(got.events.map((event) => second(event.timestamp.getTime()))).toEqual(Array(4).fill(second(host.clock.now())));
+    await host.flush();
+    expect(host.db.all('SELECT transaction_id FROM _capsule_events ORDER BY id').map((row) => row['transaction_id'])).toEqual(ids);
+  });
+});
+
+describe('subscribers', () => {
+  test('one that throws, or is slow, holds up nobody', async () => {
+    const host = openHost({ schema: TABLE });
+    const watcher = host.capsule.watch('t');
+    const slow = gate();
+    const slowSaw: number[] = [];
+    host.capsule.subscribe(watcher, () => {
+      throw new Error('broken');
+    });
+    host.capsule.subscribe(watcher, async (events) => {
+      await slow.wait;
+      slowSaw.push(...events.map((event) => event.rowId as number));
+    });
+    const got = host.collect(watcher);
+    for (let id = 1; id <= 5; id += 1) {
+      insert(host, id);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(got.events.map((event) => event.rowId)).toEqual([1, 2, 3, 4, 5]);
+    expect(slowSaw).toEqual([]);
+    slow.open();
+    await host.flush();
+    expect(slowSaw).toEqual([1, 2, 3, 4, 5]);
+    expect(host.logger.lines.filter((line) => line.level === 'error')).toHaveLength(5);
+    expect(host.capsule.stats().subscriptions.map((one) => one.failures)).toEqual([5, 0, 0]);
+  });
+
+  test('a handler runs serially, in order', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchSize: 1 } });
+    const steps: string[] = [];
+    host.capsule.subscribe(host.capsule.watch('t'), async (events) => {
+      const id = String(events[0]?.rowId);
+      steps.push(`+${id}`);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      steps.push(`-${id}`);
+    });
+    for (let id = 1; id <= 4; id += 1) insert(host, id);
+    await host.flush();
+    expect(steps).toEqual(['+1', '-1', '+2', '-2', '+3', '-3', '+4', '-4']);
+  });
+
+  test('a rejected promise of one without a name is logged, and the next batch comes', async () => {
+    const host = openHost({ schema: TABLE });
+    const seen: unknown[] = [];
+    host.capsule.subscribe(host.capsule.watch('t'), (events) => {
+      seen.push(events[0]?.rowId);
+      return Promise.reject(new Error('broken'));
+    });
+    insert(host, 1);
+    await host.flush();
+    insert(host, 2);
+    await host.flush();
+    expect(seen).toEqual([1, 2]);
+    expect(host.logger.lines.filter((line) => line.level === 'error').map((line) => line.message)).toEqual([
+      expect.stringContaining('broken (the batch is skipped)'),
+      expect.stringContaining('broken (the batch is skipped)'),
+    ]);
+  });
+
+  test('a filter of its own', async () => {
+    const host = openHost({ schema: TABLE });
+    const got = host.collect(host.capsule.watch('t'), { filter: (event) => (event.rowId as number) % 2 === 0 });
+    insert(host, 1, 2, 3, 4);
+    insert(host, 5);
+    await host.flush();
+    expect(got.short).toEqual(['INSERT 2', 'INSERT 4']);
+  });
+
+  test('what a handler writes is delivered too, and a loop of no-ops ends', async () => {
+    const host = openHost({ schema: 'CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE total(id INTEGER PRIMARY KEY, n)' });
+    const totals = host.collect(host.capsule.watch('total'));
+    const sum = (): unknown => host.db.exclusive(() => host.db.exec('INSERT INTO total SELECT 1, count(*) FROM t WHERE true ON CONFLICT DO UPDATE SET n = excluded.n'));
+    host.capsule.subscribe(host.capsule.watch('t'), sum);
+    host.capsule.subscribe(host.capsule.watch('total'), sum);
+    insert(host, 1);
+    insert(host, 2);
+    await host.flush();
+    await host.flush();
+    expect(totals.events.at(-1)?.newData).toEqual({ id: 1, n: 2 });
+    const count = totals.events.length;
+    await host.flush();
+    expect(totals.events).toHaveLength(count);
+  });
+
+  test('unsubscribing: by handle, id, dispose, signal or watcher; a handler may do it to another in the middle of a batch', async () => {
+    const host = openHost({ schema: TABLE });
+    const watcher = host.capsule.watch('t');
+    const seen: string[] = [];
+    const subscribe = (name: string, options = {}) => host.capsule.subscribe(watcher, () => seen.push(name), options);
+    const byHandle = subscribe('handle');
+    const byId = subscribe('id');
+    const byDispose = subscribe('dispose');
+    const abort = new AbortController();
+    subscribe('signal', { signal: abort.signal });
+    const victims: { [Symbol.dispose](): void }[] = [];
+    host.capsule.subscribe(watcher, () => {
+      seen.push('killer');
+      for (const victim of victims) victim[Symbol.dispose]();
+    });
+    victims.push(subscribe('victim'));
+    host.capsule.unsubscribe(byHandle);
+    host.capsule.unsubscribe(byHandle);
+    host.capsule.unsubscribe(byId.id);
+    byDispose[Symbol.dispose]();
+    abort.abort();
+    insert(host, 1);
+    await host.flush();
+    expect(seen).toEqual(['killer']);
+    expect(watcher.subscriptions.size).toBe(1);
+    host.capsule.unwatch(watcher);
+    insert(host, 2);
+    await host.flush();
+    expect(seen).toEqual(['killer']);
+    expect(host.db.value('SELECT count(*) FROM _capsule_subscriptions')).toBe(0);
+  });
+
+  test('rows and counts of subscriptions are in the file while they live', async () => {
+    const host = openHost({ schema: TABLE });
+    const watcher = host.capsule.watch('t');
+    const first = host.capsule.subscribe(watcher, () => undefined, { listenerId: 'screen', listenerType: 'react' });
+    host.capsule.subscribe(watcher, () => undefined);
+    await host.flush();
+    expect(host.db.value('SELECT subscription_count FROM _capsule_watchers')).toBe(2);
+    expect(host.db.get('SELECT watcher_id, listener_id, listener_type, is_active FROM _capsule_subscriptions WHERE id = ?', [first.id])).toEqual({
+      watcher_id: watcher.id,
+      listener_id: 'screen',
+      listener_type: 'react',
+      is_active: 1,
+    });
+    host.capsule.unsubscribe(first);
+    await host.flush();
+    expect(host.db.value('SELECT subscription_count FROM _capsule_watchers')).toBe(1);
+  });
+});
+
+describe('from', () => {
+  test('now: nothing from before, not even what is still to be delivered', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchInterval: 100 } });
+    const early = host.collect(host.capsule.watch('t'));
+    insert(host, 1);
+    const late = host.collect(host.capsule.watch('t'));
+    insert(host, 2);
+    await host.flush();
+    expect([early.short, late.short]).toEqual([['INSERT 1', 'INSERT 2'], ['INSERT 2']]);
+    insert(host, 3);
+    await host.flush();
+    expect(late.short).toEqual(['INSERT 2', 'INSERT 3']);
+  });
+
+  test('a seq: what came after it, then everything else, in order and once', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchSize: 2 } });
+    const watcher = host.capsule.watch('t');
+    for (let id = 1; id <= 6; id += 1) insert(host, id);
+    await host.flush();
+    const got = host.collect(watcher, { from: 3 });
+    insert(host, 7);
+    await host.flush();
+    insert(host, 8);
+    await host.flush();
+    expect(got.events.map((event) => event.seq)).toEqual([4, 5, 6, 7, 8]);
+  });
+
+  test('a seq beyond the end is the end', async () => {
+    const host = openHost({ schema: TABLE });
+    const got = host.collect(host.capsule.watch('t'), { from: 1_000_000 });
+    insert(host, 1);
+    await host.flush();
+    expect(got.short).toEqual(['INSERT 1']);
+  });
+});
+
+describe('debounce', () => {
+  test('waits until it has been quiet for so long, then gives everything at once', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchSize: 2 } });
+    const got = host.collect(host.capsule.watch('t'), { debounce: 100 });
+    for (let id = 1; id <= 5; id += 1) {
+      insert(host, id);
+      await host.clock.advance(60);
+    }
+    expect(got.batches).toEqual([]);
+    await host.clock.advance(40);
+    expect(got.batches.map(({ events }) => events.map(shortly))).toEqual([['INSERT 1', 'INSERT 2', 'INSERT 3', 'INSERT 4', 'INSERT 5']]);
+  });
+
+  test('flush() does not wait', async () => {
+    const host = openHost({ schema: TABLE });
+    const got = host.collect(host.capsule.watch('t'), { debounce: 60_000 });
+    insert(host, 1);
+    await host.flush();
+    expect(got.short).toEqual(['INSERT 1']);
+  });
+});
+
+describe('durable subscriptions', () => {
+  const name = 'mailer';
+
+  test('go on where they stopped, after what happened while nobody ran', async () => {
+    const first = openHost({ schema: TABLE });
+    const one = first.collect(first.capsule.watch('t'), { name });
+    insert(first, 1);
+    await first.flush();
+    await first.close();
+    const between = openHost({ file: first.file });
+    insert(between, 2);
+    await between.close();
+    const second = openHost({ file: first.file });
+    const watcher = second.capsule.watch('t');
+    const two = second.collect(watcher, { name, from: 0 });
+    insert(second, 3);
+    await second.flush();
+    expect([one.short, two.short]).toEqual([['INSERT 1'], ['INSERT 2', 'INSERT 3']]);
+    expect(stored(second, name)).toBe(3);
+  });
+
+  test('keep their ids, and their table its triggers', async () => {
+    const first = openHost({ schema: TABLE });
+    const watcher = first.capsule.watch('t', 'v = 1');
+    const { id } = first.capsule.subscribe(watcher, () => undefined, { name });
+    await first.close();
+    const second = openHost({ file: first.file });
+    expect(second.db.value("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 't'")).toBe(5);
+    const again = second.capsule.watch('t', 'v = 1');
+    expect(again.id).toBe(watcher.id);
+    expect(second.capsule.subscribe(again, () => undefined, { name }).id).toBe(id);
+  });
+
+  test('unsubscribing ends them: no row, no triggers', async () => {
+    const host = openHost({ schema: TABLE });
+    const watcher = host.capsule.watch('t');
+    const subscription = host.capsule.subscribe(watcher, () => undefined, { name });
+    host.capsule.unsubscribe(subscription);
+    host.capsule.unwatch(watcher);
+    await host.flush();
+    expect(host.db.value('SELECT (SELECT count(*) FROM _capsule_watchers) + (SELECT count(*) FROM _capsule_subscriptions)')).toBe(0);
+    expect(host.db.value("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 't'")).toBe(0);
+  });
+
+  test('a batch that fails comes again after a pause that grows, and nothing behind it before', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchSize: 1 } });
+    const seen: string[] = [];
+    let failures = 3;
+    host.capsule.subscribe(
+      host.capsule.watch('t'),
+      (events) => {
+        seen.push(...events.map((event) => String(event.rowId)));
+        if (failures > 0) {
+          failures -= 1;
+          throw new Error('not yet');
+        }
+      },
+      { name },
+    );
+    insert(host, 1);
+    insert(host, 2);
+    await host.flush();
+    expect(seen).toEqual(['1']);
+    await host.clock.advance(999);
+    expect(seen).toEqual(['1']);
+    await host.clock.advance(1);
+    expect(seen).toEqual(['1', '1']);
+    await host.clock.advance(2000);
+    expect(seen).toEqual(['1', '1', '1']);
+    expect(stored(host, name)).toBe(0);
+    await host.clock.advance(4000);
+    await host.flush();
+    expect(seen).toEqual(['1', '1', '1', '1', '2']);
+    expect(stored(host, name)).toBe(2);
+    expect(host.logger.lines.filter((line) => line.level === 'error').map((line) => /tried again in (\d+) s/.exec(line.message)?.[1])).toEqual(['1', '2', '4']);
+  });
+
+  test('the cursor is stored when the batch was handled, before the next one', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchSize: 1 } });
+    const cursors: unknown[] = [];
+    host.capsule.subscribe(host.capsule.watch('t'), () => cursors.push(stored(host, name)), { name });
+    for (let id = 1; id <= 3; id += 1) insert(host, id);
+    await host.flush();
+    expect([...cursors, stored(host, name)]).toEqual([0, 1, 2, 3]);
+  });
+
+  test('cursors move over what did not concern them, in time', async () => {
+    const host = openHost({ schema: `${TABLE}; CREATE TABLE other(id INTEGER PRIMARY KEY)` });
+    host.capsule.watch('other');
+    host.collect(host.capsule.watch('t'), { name });
+    host.run('INSERT INTO other VALUES (1), (2), (3)');
+    await settle();
+    expect(stored(host, name)).toBe(0);
+    await host.clock.advance(1000);
+    expect(stored(host, name)).toBe(3);
+  });
+});
+
+describe('acknowledge', () => {
+  test('moves the cursor in the handler’s own transaction', async () => {
+    const host = openHost({ schema: `${TABLE}; CREATE TABLE done(seq INTEGER PRIMARY KEY)` });
+    let fail = true;
+    host.capsule.subscribe(
+      host.capsule.watch('t'),
+      (events, batch) =>
+        host.db.transaction(() => {
+          for (const { seq } of events) host.db.run('INSERT INTO done VALUES (?)', [seq]);
+          batch.acknowledge();
+          if (fail) throw new Error('undo');
+        }),
+      { name: 'once' },
+    );
+    insert(host, 1);
+    await host.flush();
+    expect([stored(host, 'once'), host.db.value('SELECT count(*) FROM done')]).toEqual([0, 0]);
+    fail = false;
+    await host.clock.advance(1000);
+    await host.flush();
+    expect([stored(host, 'once'), host.db.value('SELECT count(*) FROM done')]).toEqual([1, 1]);
+  });
+
+  test('a handler that fails after its transaction committed is not given the batch again', async () => {
+    const host = openHost({ schema: TABLE });
+    const seen: unknown[] = [];
+    host.capsule.subscribe(
+      host.capsule.watch('t'),
+      async (events, batch) => {
+        seen.push(...events.map((event) => event.rowId));
+        await host.db.transaction(() => batch.acknowledge());
+        throw new Error('afterwards');
+      },
+      { name: 'once' },
+    );
+    insert(host, 1);
+    await host.flush();
+    await host.clock.advance(120_000);
+    insert(host, 2);
+    await host.flush();
+    expect(seen).toEqual([1, 2]);
+  });
+
+  test('needs a name and a transaction', async () => {
+    const host = openHost({ schema: TABLE });
+    const codes: unknown[] = [];
+    const note = async (fn: () => unknown): Promise<void> => void codes.push((await thrownBy(fn)).code);
+    host.capsule.subscribe(host.capsule.watch('t'), (_, batch) => note(() => host.db.transaction(() => batch.acknowledge())));
+    host.capsule.subscribe(host.capsule.watch('t'), (_, batch) => note(() => batch.acknowledge()), { name: 'x' });
+    insert(host, 1);
+    await host.flush();
+    expect(codes.toSorted()).toEqual(['GC_BAD_ARGUMENT', 'GC_TRANSACTION']);
+  });
+});
+
+describe('flush', () => {
+  test('resolves when asynchronous handlers have handled everything committed before it', async () => {
+    const host = openHost({ schema: TABLE, batching: { batchInterval: 1000 } });
+    const seen: unknown[] = [];
+    host.capsule.subscribe(host.capsule.watch('t'), async (events) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      seen.push(...events.map((event) => event.rowId));
+    });
+    insert(host, 1);
+    await host.flush();
+    expect(seen).toEqual([1]);
+    insert(host, 2);
+    insert(host, 3);
+    await Promise.all([host.flush(), host.flush()]);
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  test('does not wait for what waits for its next attempt', async () => {
+    const host = openHost({ schema: TABLE });
+    host.capsule.subscribe(
+      host.capsule.watch('t'),
+      () => {
+        throw new Error('no');
+      },
+      { name: 'x' },
+    );
+    insert(host, 1);
+    await host.flush();
+    expect(host.capsule.stats().subscriptions[0]).toMatchObject({ lag: 1, failures: 1, lastError: 'no' });
+  });
+});
+
+test('memory does not grow with a backlog: a slow subscriber reads the log for itself', { timeout: 60_000 }, async () => {
+  const host = openHost({ schema: TABLE });
+  const slow = gate();
+  const slowly = collector();
+  let live = 0;
+  const watcher = host.capsule.watch('t');
+  host.capsule.subscribe(watcher, async (events, batch) => {
+    await slow.wait;
+    slowly.handler(events, batch);
+  });
+  host.capsule.subscribe(watcher, (events: ChangeEvent[]) => (live += events.length));
+  for (let round = 0; round < 50; round += 1) {
+    host.run(`WITH RECURSIVE n(i) AS (SELECT ${round * 1000 + 1} UNION ALL SELECT i + 1 FROM n WHERE i < ${(round + 1) * 1000}) INSERT INTO t(id) SELECT i FROM n`);
+    await until(() => live === (round + 1) * 1000);
+  }
+  slow.open();
+  await host.flush();
+  expect(slowly.events).toHaveLength(50_000);
+  expect(Math.max(...slowly.batches.map(({ events }) => events.length))).toBe(1000);
+});
