@@ -358,9 +358,13 @@ function settle<T>(run: () => T, release: () => void): Promise<T> {
 function assertSynchronous(result: unknown): void {
   if (!isThenable(result)) return;
   result.then(undefined, () => undefined);
-  throw new GlyphError('GC_TRANSACTION', 'A function for a synchronous transaction returned a promise; nothing was written', {
-    hint: 'Use transaction(), which takes asynchronous functions.',
-  });
+  throw new GlyphError(
+    'GC_TRANSACTION',
+    'A function for a synchronous transaction returned a promise; nothing was written',
+    {
+      hint: 'Use transaction(), which takes asynchronous functions.',
+    },
+  );
 }
 
 /** True for SQLITE_BUSY in all its kinds. */

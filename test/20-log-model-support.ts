@@ -42,9 +42,28 @@ export interface ModelTable {
   readonly extras: readonly string[];
 }
 
-const TYPES = ['INTEGER', 'TEXT', '', 'REAL', 'NUMERIC', 'BLOB', 'TEXT COLLATE NOCASE', 'JSON', 'INTEGER NOT NULL DEFAULT 3', "TEXT NOT NULL DEFAULT 'd'"];
+const TYPES = [
+  'INTEGER',
+  'TEXT',
+  '',
+  'REAL',
+  'NUMERIC',
+  'BLOB',
+  'TEXT COLLATE NOCASE',
+  'JSON',
+  'INTEGER NOT NULL DEFAULT 3',
+  "TEXT NOT NULL DEFAULT 'd'",
+];
 const STRICT_TYPES = ['INTEGER', 'TEXT', 'ANY', 'REAL', 'BLOB', 'INTEGER NOT NULL DEFAULT 3'];
-const CLAUSES = ['', '', '', ' ON CONFLICT REPLACE', ' ON CONFLICT IGNORE', ' ON CONFLICT FAIL', ' ON CONFLICT ROLLBACK'];
+const CLAUSES = [
+  '',
+  '',
+  '',
+  ' ON CONFLICT REPLACE',
+  ' ON CONFLICT IGNORE',
+  ' ON CONFLICT FAIL',
+  ' ON CONFLICT ROLLBACK',
+];
 const KEYS = ['rowid', 'none', 'desc', 'text', 'composite', 'without', 'withoutComposite', 'taken'] as const;
 
 const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
@@ -67,7 +86,9 @@ export function randomTable(choices: Choices, name: string, parent: ModelTable |
       columns.push(`${quote(column)} INTEGER PRIMARY KEY${key === 'desc' ? ' DESC' : ''}${clause}`);
       targets.push(quote(column));
     } else if (index === 0 && (key === 'text' || key === 'without')) {
-      columns.push(`${quote(column)} ${strict ? 'TEXT' : choices.of(['TEXT', 'TEXT COLLATE NOCASE', ''])} PRIMARY KEY${clause}`);
+      columns.push(
+        `${quote(column)} ${strict ? 'TEXT' : choices.of(['TEXT', 'TEXT COLLATE NOCASE', ''])} PRIMARY KEY${clause}`,
+      );
       targets.push(quote(column));
     } else {
       const unique = choices.once(4) ? ` UNIQUE${clause}` : '';
@@ -82,15 +103,25 @@ export function randomTable(choices: Choices, name: string, parent: ModelTable |
   // What REPLACE stores in place of NULL is known to no trigger before it does: no unique key is computed from such a column.
   const computable = !(columns[2] as string).includes('NOT NULL');
   const generated = choices.below(4);
-  if (generated === 1) columns.push(`"g" ${strict ? 'ANY ' : ''}AS (${quote(names[2] as string)} || '!') ${choices.of(['VIRTUAL', 'STORED'])}`);
+  if (generated === 1)
+    columns.push(
+      `"g" ${strict ? 'ANY ' : ''}AS (${quote(names[2] as string)} || '!') ${choices.of(['VIRTUAL', 'STORED'])}`,
+    );
   if (generated === 2) columns.push(`"g" ${strict ? 'ANY ' : ''}AS (ifnull(${quote(names[2] as string)}, 7)) VIRTUAL`);
-  if (generated === 2 && choices.once(2) && computable) extras.push(`CREATE UNIQUE INDEX ${quote(`${name}_g`)} ON ${quote(name)}("g")`);
+  if (generated === 2 && choices.once(2) && computable)
+    extras.push(`CREATE UNIQUE INDEX ${quote(`${name}_g`)} ON ${quote(name)}("g")`);
   if (choices.once(4) && computable) {
-    extras.push(`CREATE UNIQUE INDEX ${quote(`${name}_p`)} ON ${quote(name)}(${quote(names[1] as string)}) WHERE ${quote(names[2] as string)} > 2`);
+    extras.push(
+      `CREATE UNIQUE INDEX ${quote(`${name}_p`)} ON ${quote(name)}(${quote(names[1] as string)}) WHERE ${quote(names[2] as string)} > 2`,
+    );
   }
   if (choices.once(4) && computable) {
-    const expression = choices.of(['lower(%)', 'length(%)', 'ifnull(%, 0) + 0', 'abs(typeof(%) = \'text\')']).replace('%', quote(names[2] as string));
-    extras.push(`CREATE UNIQUE INDEX ${quote(`${name}_e`)} ON ${quote(name)}(${expression}, ${quote(names[1] as string)} DESC)`);
+    const expression = choices
+      .of(['lower(%)', 'length(%)', 'ifnull(%, 0) + 0', "abs(typeof(%) = 'text')"])
+      .replace('%', quote(names[2] as string));
+    extras.push(
+      `CREATE UNIQUE INDEX ${quote(`${name}_e`)} ON ${quote(name)}(${expression}, ${quote(names[1] as string)} DESC)`,
+    );
   }
   if (parent !== undefined && parent.targets.length > 0 && !parent.targets[0]?.includes(',')) {
     const action = (): string => choices.of(['CASCADE', 'SET NULL', 'CASCADE', 'SET DEFAULT']);
@@ -120,7 +151,10 @@ export function randomTrigger(choices: Choices, tables: readonly ModelTable[], i
   const body = choices.of([
     ['AFTER UPDATE', `UPDATE ${t} SET ${last} = 7 WHERE ${key} = NEW.${key};`],
     ['AFTER INSERT', `UPDATE ${t} SET ${last} = 8 WHERE ${key} = NEW.${key};`],
-    ['AFTER INSERT', `INSERT OR IGNORE INTO ${quote(other.name)}(${quote(other.columns[0] as string)}) VALUES (NEW.${key});`],
+    [
+      'AFTER INSERT',
+      `INSERT OR IGNORE INTO ${quote(other.name)}(${quote(other.columns[0] as string)}) VALUES (NEW.${key});`,
+    ],
     ['AFTER DELETE', `DELETE FROM ${quote(other.name)} WHERE ${quote(other.columns[0] as string)} = OLD.${key};`],
     ['AFTER DELETE', `INSERT OR REPLACE INTO ${quote(other.name)}(${quote(other.columns[0] as string)}) VALUES (4);`],
     ['BEFORE INSERT', `DELETE FROM ${t} WHERE ${key} = NEW.${key};`],
@@ -133,11 +167,38 @@ export function randomTrigger(choices: Choices, tables: readonly ModelTable[], i
 }
 
 const VALUES = [
-  '1', '2', '3', '4', '0', 'NULL', "'a'", "'A'", "'b'", '1.0', '2.5', "''", "x'00ff'", "'2'", '-1', '9223372036854775807', '-9223372036854775808',
-  '9e999', '-9e999', "char(97, 0, 98)", "'ä🎉'", '9007199254740993', '0.0', '-0.0', "'[1]'", "x'61'", '5', '5.0',
+  '1',
+  '2',
+  '3',
+  '4',
+  '0',
+  'NULL',
+  "'a'",
+  "'A'",
+  "'b'",
+  '1.0',
+  '2.5',
+  "''",
+  "x'00ff'",
+  "'2'",
+  '-1',
+  '9223372036854775807',
+  '-9223372036854775808',
+  '9e999',
+  '-9e999',
+  'char(97, 0, 98)',
+  "'ä🎉'",
+  '9007199254740993',
+  '0.0',
+  '-0.0',
+  "'[1]'",
+  "x'61'",
+  '5',
+  '5.0',
 ];
 
-const value = (choices: Choices): string => VALUES[choices.once(3) ? choices.below(VALUES.length) : choices.below(8)] as string;
+const value = (choices: Choices): string =>
+  VALUES[choices.once(3) ? choices.below(VALUES.length) : choices.below(8)] as string;
 
 /** One random statement that writes. */
 export function randomWrite(choices: Choices, tables: readonly ModelTable[]): string {
@@ -146,8 +207,14 @@ export function randomWrite(choices: Choices, tables: readonly ModelTable[]): st
   const some = table.columns.filter((_, index) => index < 3 || choices.once(8));
   const list = some.map(quote).join(', ');
   const row = (): string => `(${some.map(() => value(choices)).join(', ')})`;
-  const column = quote(table.columns.length > 3 && choices.once(4) ? (table.columns.at(-1) as string) : choices.of(table.columns.slice(0, 3)));
-  const where = choices.once(4) ? '1' : `${quote(choices.of(table.columns.slice(0, 3)))} ${choices.of(['=', '>', 'IS', '<>'])} ${value(choices)}`;
+  const column = quote(
+    table.columns.length > 3 && choices.once(4)
+      ? (table.columns.at(-1) as string)
+      : choices.of(table.columns.slice(0, 3)),
+  );
+  const where = choices.once(4)
+    ? '1'
+    : `${quote(choices.of(table.columns.slice(0, 3)))} ${choices.of(['=', '>', 'IS', '<>'])} ${value(choices)}`;
   const or = choices.of(['', ' OR REPLACE', ' OR IGNORE', ' OR FAIL', ' OR ABORT', ' OR REPLACE']);
   const target = table.targets.length === 0 || choices.once(3) ? '' : ` (${choices.of(table.targets)})`;
   switch (choices.below(13)) {
@@ -161,7 +228,10 @@ export function randomWrite(choices: Choices, tables: readonly ModelTable[]): st
     case 4:
       return `INSERT INTO ${t}(${list}) VALUES ${row()} ON CONFLICT${target} DO UPDATE SET ${column} = ${choices.of(['excluded.' + column, value(choices)])}`;
     case 5:
-      return `REPLACE INTO ${t}(${some.slice(choices.below(2)).map(quote).join(', ')}) VALUES (${some.slice(choices.below(1)).map(() => value(choices)).join(', ')})`;
+      return `REPLACE INTO ${t}(${some.slice(choices.below(2)).map(quote).join(', ')}) VALUES (${some
+        .slice(choices.below(1))
+        .map(() => value(choices))
+        .join(', ')})`;
     case 6:
     case 7:
       return `UPDATE${or} ${t} SET ${column} = ${value(choices)} WHERE ${where}`;
@@ -191,7 +261,10 @@ export function textOf(value: unknown): string {
   return typeof value === 'bigint' ? `number:${value}` : `${typeof value}:${String(value)}`;
 }
 
-export const imageText = (image: Image): string => Object.entries(image).map(([name, one]) => `${name}=${textOf(one)}`).join('\u0001');
+export const imageText = (image: Image): string =>
+  Object.entries(image)
+    .map(([name, one]) => `${name}=${textOf(one)}`)
+    .join('\u0001');
 
 /** Replays events: what it holds must be what the table holds. */
 export class ModelOfTable {
@@ -229,7 +302,10 @@ export class ModelOfTable {
     // The old rowid of an UPDATE that changes it is in no image of a table without a key.
     const found = known === undefined ? [...this.#rows].find(([, image]) => image === text) : undefined;
     if (found !== undefined) this.#rows.delete(found[0]);
-    else this.problems.push(`${event.seq} ${event.operation}: old image of ${key} is ${text}, the model has ${this.#rows.get(key) ?? 'nothing'}`);
+    else
+      this.problems.push(
+        `${event.seq} ${event.operation}: old image of ${key} is ${text}, the model has ${this.#rows.get(key) ?? 'nothing'}`,
+      );
   }
 
   get text(): string {

@@ -7,7 +7,15 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Host } from './support.ts';
 import { openHost } from './support.ts';
-import { Choices, ModelOfTable, imageText, randomTable, randomTrigger, randomWrite, textOf } from './20-log-model-support.ts';
+import {
+  Choices,
+  ModelOfTable,
+  imageText,
+  randomTable,
+  randomTrigger,
+  randomWrite,
+  textOf,
+} from './20-log-model-support.ts';
 import type { ModelTable } from './20-log-model-support.ts';
 import { readLayout } from '../plugins/capsule/layout.ts';
 import type { ChangeEvent } from '../plugins/capsule/types.ts';
@@ -58,7 +66,9 @@ function begin(setup: readonly number[]): Run {
     const layout = readLayout(host.db, table.name);
     const keyOf = (image: Readonly<Record<string, unknown>>): string | undefined => {
       const values = layout.key.map((index) => image[(layout.columns[index] as { name: string }).name]);
-      return values.length === 0 || (layout.logsRowid && values.includes(null)) ? undefined : values.map(textOf).join('|');
+      return values.length === 0 || (layout.logsRowid && values.includes(null))
+        ? undefined
+        : values.map(textOf).join('|');
     };
     const model = new ModelOfTable(keyOf, layout.key.length === 0 && layout.rowidName === undefined);
     models.set(table.name, model);
@@ -156,8 +166,29 @@ function check({ host, tables, models, history }: Run): void {
     const rows = host.db.select(`SELECT * FROM ${quote(table.name)}`);
     const real = rows.map(imageText).sort().join('\n');
     if (model.text !== real || model.problems.length > 0) {
-      const log = host.db.all('SELECT * FROM _capsule_log ORDER BY seq DESC LIMIT 12').map((row) => JSON.stringify(Object.fromEntries(Object.entries(row).filter(([, one]) => one !== null)), (_, one: unknown) => (typeof one === 'bigint' ? String(one) : one))).reverse();
-      throw new Error([`table ${table.name} differs`, ...history, '-- table', real, '-- model', model.text, '-- problems', ...model.problems, '-- log', ...log].join('\n'));
+      const log = host.db
+        .all('SELECT * FROM _capsule_log ORDER BY seq DESC LIMIT 12')
+        .map((row) =>
+          JSON.stringify(
+            Object.fromEntries(Object.entries(row).filter(([, one]) => one !== null)),
+            (_, one: unknown) => (typeof one === 'bigint' ? String(one) : one),
+          ),
+        )
+        .reverse();
+      throw new Error(
+        [
+          `table ${table.name} differs`,
+          ...history,
+          '-- table',
+          real,
+          '-- model',
+          model.text,
+          '-- problems',
+          ...model.problems,
+          '-- log',
+          ...log,
+        ].join('\n'),
+      );
     }
   }
 }
@@ -165,7 +196,11 @@ function check({ host, tables, models, history }: Run): void {
 test('replaying the delivered events gives the tables, whatever is written', { timeout: 3_600_000 }, async () => {
   const number = fc.nat({ max: 0xffff });
   const setup = fc.array(number, { minLength: 60, maxLength: 60 });
-  const steps = fc.array(fc.array(number, { minLength: 60, maxLength: 60 }), { minLength: 1, maxLength: WRITES, size: 'max' });
+  const steps = fc.array(fc.array(number, { minLength: 60, maxLength: 60 }), {
+    minLength: 1,
+    maxLength: WRITES,
+    size: 'max',
+  });
   await fc.assert(
     fc.asyncProperty(setup, steps, async (numbers, work) => {
       const run = begin(numbers);
@@ -186,7 +221,11 @@ test('replaying the delivered events gives the tables, whatever is written', { t
         await run.host.close();
       }
     }),
-    { numRuns: RUNS, interruptAfterTimeLimit: Number(process.env['GLYPHCASE_LOG_MS'] ?? 60_000), ...(process.env['GLYPHCASE_SEED'] === undefined ? {} : { seed: Number(process.env['GLYPHCASE_SEED']) }) },
+    {
+      numRuns: RUNS,
+      interruptAfterTimeLimit: Number(process.env['GLYPHCASE_LOG_MS'] ?? 60_000),
+      ...(process.env['GLYPHCASE_SEED'] === undefined ? {} : { seed: Number(process.env['GLYPHCASE_SEED']) }),
+    },
   );
   if (process.env['GLYPHCASE_LOG_RUNS'] !== undefined) console.log(counts);
   expect(counts.events).toBeGreaterThan(0);

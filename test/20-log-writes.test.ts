@@ -8,7 +8,11 @@ const TASKS = `CREATE TABLE tasks(id INTEGER PRIMARY KEY, email TEXT UNIQUE, v D
   INSERT INTO tasks VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)`;
 
 /** Runs `work` on a host that watches `tables`; what each subscriber got, all tables in one list, in order. */
-async function changes(schema: string, work: string | ((host: Host) => unknown), tables: readonly string[] = ['tasks']): Promise<string[]> {
+async function changes(
+  schema: string,
+  work: string | ((host: Host) => unknown),
+  tables: readonly string[] = ['tasks'],
+): Promise<string[]> {
   const host = openHost({ schema });
   const all = tables.map((table) => host.collect(host.capsule.watch(table)));
   if (typeof work === 'string') host.run(work);
@@ -22,21 +26,41 @@ describe('statements', () => {
   test.each<[string, string, string[]]>([
     ['INSERT', "INSERT INTO tasks VALUES (4, 'd', 4)", ['INSERT 4']],
     ['INSERT of many', "INSERT INTO tasks VALUES (4, 'd', 4), (5, 'e', 5)", ['INSERT 4', 'INSERT 5']],
-    ['INSERT … SELECT', "INSERT INTO tasks(email) SELECT email || '!' FROM tasks WHERE id < 3", ['INSERT 4', 'INSERT 5']],
+    [
+      'INSERT … SELECT',
+      "INSERT INTO tasks(email) SELECT email || '!' FROM tasks WHERE id < 3",
+      ['INSERT 4', 'INSERT 5'],
+    ],
     ['INSERT DEFAULT VALUES', 'INSERT INTO tasks DEFAULT VALUES', ['INSERT 4']],
-    ['UPSERT that updates', "INSERT INTO tasks VALUES (9, 'a', 9) ON CONFLICT(email) DO UPDATE SET v = excluded.v", ['UPDATE 1']],
+    [
+      'UPSERT that updates',
+      "INSERT INTO tasks VALUES (9, 'a', 9) ON CONFLICT(email) DO UPDATE SET v = excluded.v",
+      ['UPDATE 1'],
+    ],
     ['UPSERT that does nothing', "INSERT INTO tasks VALUES (9, 'a', 9) ON CONFLICT DO NOTHING", []],
-    ['UPSERT with a condition that fails', "INSERT INTO tasks VALUES (9, 'a', 9) ON CONFLICT(email) DO UPDATE SET v = 5 WHERE 0", []],
+    [
+      'UPSERT with a condition that fails',
+      "INSERT INTO tasks VALUES (9, 'a', 9) ON CONFLICT(email) DO UPDATE SET v = 5 WHERE 0",
+      [],
+    ],
     ['REPLACE of the same key', "REPLACE INTO tasks VALUES (1, 'z', 9)", ['DELETE 1', 'INSERT 1']],
     ['REPLACE that removes another row', "REPLACE INTO tasks VALUES (9, 'a', 9)", ['DELETE 1', 'INSERT 9']],
     ['REPLACE that removes two', "REPLACE INTO tasks VALUES (1, 'b', 9)", ['DELETE 1', 'DELETE 2', 'INSERT 1']],
     ['REPLACE with a rowid of its own', "REPLACE INTO tasks(email) VALUES ('b')", ['DELETE 2', 'INSERT 4']],
     ['INSERT OR IGNORE', "INSERT OR IGNORE INTO tasks VALUES (1, 'q', 0), (4, 'd', 0)", ['INSERT 4']],
-    ['INSERT OR IGNORE, then the same row in earnest', "INSERT OR IGNORE INTO tasks VALUES (1, 'q', 0); DELETE FROM tasks WHERE id = 1; INSERT INTO tasks VALUES (1, 'q', 0)", ['DELETE 1', 'INSERT 1']],
+    [
+      'INSERT OR IGNORE, then the same row in earnest',
+      "INSERT OR IGNORE INTO tasks VALUES (1, 'q', 0); DELETE FROM tasks WHERE id = 1; INSERT INTO tasks VALUES (1, 'q', 0)",
+      ['DELETE 1', 'INSERT 1'],
+    ],
     ['UPDATE', 'UPDATE tasks SET v = 9 WHERE id > 1', ['UPDATE 2', 'UPDATE 3']],
     ['UPDATE that changes nothing', 'UPDATE tasks SET v = v, email = email', []],
     ['UPDATE of the key', 'UPDATE tasks SET id = 10 WHERE id = 1', ['UPDATE 10']],
-    ['UPDATE of the rowid by another name', 'UPDATE tasks SET rowid = 10 WHERE id = 1; UPDATE tasks SET _rowid_ = 11 WHERE id = 10', ['UPDATE 10', 'UPDATE 11']],
+    [
+      'UPDATE of the rowid by another name',
+      'UPDATE tasks SET rowid = 10 WHERE id = 1; UPDATE tasks SET _rowid_ = 11 WHERE id = 10',
+      ['UPDATE 10', 'UPDATE 11'],
+    ],
     ['UPDATE OR REPLACE', "UPDATE OR REPLACE tasks SET email = 'b' WHERE id = 1", ['DELETE 2', 'UPDATE 1']],
     ['UPDATE OR REPLACE by rowid', 'UPDATE OR REPLACE tasks SET oid = 2 WHERE id = 1', ['DELETE 2', 'UPDATE 2']],
     ['UPDATE OR IGNORE', "UPDATE OR IGNORE tasks SET email = 'b' WHERE id IN (1, 2)", []],
@@ -49,7 +73,9 @@ describe('statements', () => {
 
   test('INSERT OR FAIL keeps the rows before the one that fails', async () => {
     const got = await changes(TASKS, (host) => {
-      expect(() => host.db.sqlite.exec("INSERT OR FAIL INTO tasks VALUES (4, 'd', 0), (1, 'x', 0), (5, 'e', 0)")).toThrow(/UNIQUE/);
+      expect(() =>
+        host.db.sqlite.exec("INSERT OR FAIL INTO tasks VALUES (4, 'd', 0), (1, 'x', 0), (5, 'e', 0)"),
+      ).toThrow(/UNIQUE/);
     });
     expect(got).toEqual(['INSERT 4']);
   });
@@ -80,12 +106,14 @@ describe('statements', () => {
   });
 
   test('savepoints: what is rolled back to is not delivered', async () => {
-    const sql = "INSERT INTO tasks VALUES (4, 'd', 0); SAVEPOINT a; INSERT INTO tasks VALUES (5, 'e', 0); DELETE FROM tasks WHERE id = 1; ROLLBACK TO a; RELEASE a; UPDATE tasks SET v = 7 WHERE id = 4";
+    const sql =
+      "INSERT INTO tasks VALUES (4, 'd', 0); SAVEPOINT a; INSERT INTO tasks VALUES (5, 'e', 0); DELETE FROM tasks WHERE id = 1; ROLLBACK TO a; RELEASE a; UPDATE tasks SET v = 7 WHERE id = 4";
     expect(await changes(TASKS, sql)).toEqual(['INSERT 4', 'UPDATE 4']);
   });
 
   test('what REPLACE stores in place of NULL in a NOT NULL column does not hide the row it removed', async () => {
-    const schema = "CREATE TABLE tasks(id INTEGER PRIMARY KEY, email TEXT NOT NULL DEFAULT 'd' UNIQUE); INSERT INTO tasks VALUES (1, 'd'), (2, 'x')";
+    const schema =
+      "CREATE TABLE tasks(id INTEGER PRIMARY KEY, email TEXT NOT NULL DEFAULT 'd' UNIQUE); INSERT INTO tasks VALUES (1, 'd'), (2, 'x')";
     expect(await changes(schema, 'REPLACE INTO tasks VALUES (2, NULL)')).toEqual(['DELETE 1', 'DELETE 2', 'INSERT 2']);
   });
 
@@ -97,7 +125,9 @@ describe('statements', () => {
     expect(await changes(schema, "REPLACE INTO tasks VALUES (5, '1', 12)")).toEqual(['DELETE 2', 'INSERT 5']);
     expect(await changes(schema, 'UPDATE OR REPLACE tasks SET b = 21 WHERE id = 2')).toEqual(['DELETE 1', 'UPDATE 2']);
     // '1' > 2 is false in a TEXT column, so the row is in no conflict over `part`.
-    expect(await changes(schema, "INSERT OR IGNORE INTO tasks VALUES (5, 'A', 5); INSERT INTO tasks VALUES (6, '1', 6)")).toEqual(['INSERT 6']);
+    expect(
+      await changes(schema, "INSERT OR IGNORE INTO tasks VALUES (5, 'A', 5); INSERT INTO tasks VALUES (6, '1', 6)"),
+    ).toEqual(['INSERT 6']);
   });
 });
 
@@ -137,26 +167,38 @@ describe('writes that SQLite makes by itself', () => {
     expect(got.toSorted()).toEqual(['child: DELETE 10', 'child: DELETE 11', 'tasks: DELETE 1', 'tasks: INSERT 1']);
   });
 
-  const STAMP = 'CREATE TRIGGER stamp AFTER UPDATE ON tasks BEGIN UPDATE tasks SET at = ifnull(at, 0) + 1 WHERE id = NEW.id; END';
+  const STAMP =
+    'CREATE TRIGGER stamp AFTER UPDATE ON tasks BEGIN UPDATE tasks SET at = ifnull(at, 0) + 1 WHERE id = NEW.id; END';
 
-  test.each(['before', 'after', 'by another program'])('AFTER UPDATE … SET updated_at, created %s ours', async (when) => {
-    const host = openHost({ schema: 'CREATE TABLE tasks(id INTEGER PRIMARY KEY, v, at); INSERT INTO tasks(id, v) VALUES (1, 1)' });
-    if (when === 'before') host.run(STAMP);
-    const got = host.collect(host.capsule.watch('tasks'));
-    if (when === 'after') host.run(STAMP);
-    if (when === 'by another program') sqlite3(host.file, STAMP);
-    host.run('UPDATE tasks SET v = 2');
-    await host.flush();
-    // The cause comes first, and images follow one another, also where SQLite fired the newer trigger first.
-    expect(got.events.map((event) => [event.oldData, event.newData])).toEqual([
-      [{ id: 1, v: 1, at: null }, { id: 1, v: 2, at: null }],
-      [{ id: 1, v: 2, at: null }, { id: 1, v: 2, at: 1 }],
-    ]);
-    expect(got.events[0]?.seq).toBeLessThan(got.events[1]?.seq ?? 0);
-    host.run('UPDATE tasks SET v = 3');
-    await host.flush();
-    expect(got.events.slice(2).map((event) => event.newData?.['at'])).toEqual([1, 2]);
-  });
+  test.each(['before', 'after', 'by another program'])(
+    'AFTER UPDATE … SET updated_at, created %s ours',
+    async (when) => {
+      const host = openHost({
+        schema: 'CREATE TABLE tasks(id INTEGER PRIMARY KEY, v, at); INSERT INTO tasks(id, v) VALUES (1, 1)',
+      });
+      if (when === 'before') host.run(STAMP);
+      const got = host.collect(host.capsule.watch('tasks'));
+      if (when === 'after') host.run(STAMP);
+      if (when === 'by another program') sqlite3(host.file, STAMP);
+      host.run('UPDATE tasks SET v = 2');
+      await host.flush();
+      // The cause comes first, and images follow one another, also where SQLite fired the newer trigger first.
+      expect(got.events.map((event) => [event.oldData, event.newData])).toEqual([
+        [
+          { id: 1, v: 1, at: null },
+          { id: 1, v: 2, at: null },
+        ],
+        [
+          { id: 1, v: 2, at: null },
+          { id: 1, v: 2, at: 1 },
+        ],
+      ]);
+      expect(got.events[0]?.seq).toBeLessThan(got.events[1]?.seq ?? 0);
+      host.run('UPDATE tasks SET v = 3');
+      await host.flush();
+      expect(got.events.slice(2).map((event) => event.newData?.['at'])).toEqual([1, 2]);
+    },
+  );
 
   test('triggers of others: rows they write elsewhere, RAISE(IGNORE) before the write, RAISE(ABORT)', async () => {
     const schema = `CREATE TABLE tasks(id INTEGER PRIMARY KEY, v); CREATE TABLE audit(id INTEGER PRIMARY KEY, what);
@@ -180,17 +222,22 @@ describe('ways to SQLite', () => {
   const ways: Readonly<Record<string, (host: Host) => unknown>> = {
     'sqlite.exec': ({ db }) => db.sqlite.exec("INSERT INTO tasks VALUES (1, 'a')"),
     'prepare().run': ({ db }) => db.sqlite.prepare('INSERT INTO tasks VALUES (?, ?)').run(1, 'a'),
-    'prepare().get RETURNING': ({ db }) => db.sqlite.prepare('INSERT INTO tasks VALUES (?, ?) RETURNING id').get(1, 'a'),
+    'prepare().get RETURNING': ({ db }) =>
+      db.sqlite.prepare('INSERT INTO tasks VALUES (?, ?) RETURNING id').get(1, 'a'),
     'prepare().all RETURNING': ({ db }) => db.sqlite.prepare('INSERT INTO tasks VALUES (?, ?) RETURNING *').all(1, 'a'),
-    'prepare().iterate RETURNING': ({ db }) => [...db.sqlite.prepare('INSERT INTO tasks VALUES (?, ?) RETURNING *').iterate(1, 'a')],
+    'prepare().iterate RETURNING': ({ db }) => [
+      ...db.sqlite.prepare('INSERT INTO tasks VALUES (?, ?) RETURNING *').iterate(1, 'a'),
+    ],
     'transaction()': ({ db }) => db.sqlite.transaction(() => db.sqlite.exec("INSERT INTO tasks VALUES (1, 'a')"))(),
-    'transaction().immediate': ({ db }) => db.sqlite.transaction(() => db.sqlite.exec("INSERT INTO tasks VALUES (1, 'a')")).immediate(),
+    'transaction().immediate': ({ db }) =>
+      db.sqlite.transaction(() => db.sqlite.exec("INSERT INTO tasks VALUES (1, 'a')")).immediate(),
     'prepared BEGIN and COMMIT': ({ db }) => {
       db.sqlite.prepare('BEGIN').run();
       db.sqlite.exec("INSERT INTO tasks VALUES (1, 'a')");
       db.sqlite.prepare('COMMIT').run();
     },
-    'the prototype, around our wrappers': ({ db }) => BetterSqlite3.prototype.exec.call(db.sqlite, "INSERT INTO tasks VALUES (1, 'a')"),
+    'the prototype, around our wrappers': ({ db }) =>
+      BetterSqlite3.prototype.exec.call(db.sqlite, "INSERT INTO tasks VALUES (1, 'a')"),
     'an ATTACHed database as the source': ({ db }) => {
       const other = tempFile();
       sqlite3(other, 'CREATE TABLE source(id, v)', "INSERT INTO source VALUES (1, 'a')");
@@ -198,7 +245,11 @@ describe('ways to SQLite', () => {
     },
     'rows.insert': ({ db }) => db.exclusive(() => db.rows.insert('tasks', { id: 1, v: 'a' })),
     'the sqlite3 shell': ({ file }) => sqlite3(file, "INSERT INTO tasks VALUES (1, 'a')"),
-    python: ({ file }) => python('import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute("INSERT INTO tasks VALUES (1, \'a\')")\nc.commit()', file),
+    python: ({ file }) =>
+      python(
+        'import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute("INSERT INTO tasks VALUES (1, \'a\')")\nc.commit()',
+        file,
+      ),
   };
 
   test.each(Object.entries(ways))('%s', async (_, way) => {

@@ -181,19 +181,22 @@ describe('an asynchronous transaction', () => {
 
   test('watch() while it is open survives its ROLLBACK', async () => {
     const host = openHost({ schema: `${TABLE}; CREATE TABLE other(id INTEGER PRIMARY KEY)` });
-    let got = { short: [] as readonly string[] };
     const open = host.db.transaction(async () => {
       insert(host, 1);
       await pause(10);
       throw new Error('undo');
     });
-    got = host.collect(host.capsule.watch('other'));
+    const got = host.collect(host.capsule.watch('other'));
     await expect(open).rejects.toThrow('undo');
     await settle();
     host.run('INSERT INTO other VALUES (7)');
     await host.flush();
     expect(got.short).toEqual(['INSERT 7']);
-    expect(host.db.value("SELECT count(*) FROM _capsule_events e JOIN _capsule_watchers w ON w.id = e.watcher_id WHERE table_name = 'other'")).toBe(1);
+    expect(
+      host.db.value(
+        "SELECT count(*) FROM _capsule_events e JOIN _capsule_watchers w ON w.id = e.watcher_id WHERE table_name = 'other'",
+      ),
+    ).toBe(1);
   });
 });
 
@@ -231,7 +234,9 @@ describe('bystanders', () => {
     host.db.sqlite.exec("INSERT INTO t VALUES (3, 'bystander')");
     await expect(open).rejects.toThrow('undo');
     const warnings = host.logger.lines.filter((line) => line.level === 'warn');
-    expect(warnings.map((line) => line.message)).toEqual([expect.stringContaining('raw handle landed in a transaction')]);
+    expect(warnings.map((line) => line.message)).toEqual([
+      expect.stringContaining('raw handle landed in a transaction'),
+    ]);
     expect(ids(host)).toEqual([]);
   });
 

@@ -53,7 +53,14 @@ describe('enter, leave, stay', () => {
     host.run('UPDATE tasks SET user_id = 7');
     host.run('DELETE FROM tasks WHERE id = 1');
     await host.flush();
-    expect(got.short).toEqual(['INSERT 1 enter', 'UPDATE 1 stay', 'UPDATE 1 leave', 'UPDATE 1 enter', 'UPDATE 2 enter', 'DELETE 1 leave']);
+    expect(got.short).toEqual([
+      'INSERT 1 enter',
+      'UPDATE 1 stay',
+      'UPDATE 1 leave',
+      'UPDATE 1 enter',
+      'UPDATE 2 enter',
+      'DELETE 1 leave',
+    ]);
   });
 
   test('a watcher of the whole table has no `change`', async () => {
@@ -62,7 +69,9 @@ describe('enter, leave, stay', () => {
     host.run('INSERT INTO tasks(id) VALUES (1)');
     await host.flush();
     expect(got.events[0]).not.toHaveProperty('change');
-    expect(got.events[0]?.watcherId).toBe(host.db.value("SELECT id FROM _capsule_watchers WHERE table_or_query = 'tasks'"));
+    expect(got.events[0]?.watcherId).toBe(
+      host.db.value("SELECT id FROM _capsule_watchers WHERE table_or_query = 'tasks'"),
+    );
   });
 
   test('a row that REPLACE removed leaves', async () => {
@@ -80,7 +89,11 @@ describe('enter, leave, stay', () => {
     const range = host.collect(host.capsule.watch('tasks', 'user_id >= 2'));
     host.run('INSERT INTO tasks(id, user_id) VALUES (1, 1), (2, 2), (3, 3), (4, 2)');
     await host.flush();
-    expect(watchers.map((got) => got.short)).toEqual([['INSERT 1 enter'], ['INSERT 2 enter', 'INSERT 4 enter'], ['INSERT 3 enter']]);
+    expect(watchers.map((got) => got.short)).toEqual([
+      ['INSERT 1 enter'],
+      ['INSERT 2 enter', 'INSERT 4 enter'],
+      ['INSERT 3 enter'],
+    ]);
     expect(range.short).toEqual(['INSERT 2 enter', 'INSERT 3 enter', 'INSERT 4 enter']);
   });
 });
@@ -88,14 +101,52 @@ describe('enter, leave, stay', () => {
 describe('a filter means what WHERE means on the table', () => {
   const schema = `CREATE TABLE t(id INTEGER PRIMARY KEY, i INTEGER, x TEXT, n TEXT COLLATE NOCASE, r REAL, u, m NUMERIC, b BLOB, j JSON,
     k TEXT COLLATE RTRIM, "order" INTEGER, g AS (i * 2))`;
-  const values = ['1', '2', "'1'", "'a'", "'A'", "'a '", '1.0', '1.5', 'NULL', "x'31'", "'1.0'", "''", '9223372036854775807', '-1', `'{"a":1}'`, '0'];
+  const values = [
+    '1',
+    '2',
+    "'1'",
+    "'a'",
+    "'A'",
+    "'a '",
+    '1.0',
+    '1.5',
+    'NULL',
+    "x'31'",
+    "'1.0'",
+    "''",
+    '9223372036854775807',
+    '-1',
+    `'{"a":1}'`,
+    '0',
+  ];
   const columns = ['i', 'x', 'n', 'r', 'u', 'm', 'b', 'j', 'k', '"order"', 'g', 'id', 'rowid', 't.u', 't."n"', 'oid'];
   const operators = ['=', '==', '<>', '<', '>=', 'IS', 'IS NOT', 'LIKE', 'GLOB'];
 
-  const simple = fc.tuple(fc.constantFrom(...columns), fc.constantFrom(...operators), fc.constantFrom(...values)).map((parts) => parts.join(' '));
+  const simple = fc
+    .tuple(fc.constantFrom(...columns), fc.constantFrom(...operators), fc.constantFrom(...values))
+    .map((parts) => parts.join(' '));
   const other = fc.constantFrom(
-    'i IN (1, 2)', "n IN ('A', 'b')", 'i BETWEEN 1 AND 2', "x BETWEEN '0' AND 'b'", 'u IS NULL', 'NOT i', 'typeof(u) = \'integer\'', 'i / 2 = 0', 'u = i', 'n = x', 'x = n',
-    "CASE WHEN typeof(j) = 'text' AND json_valid(j) THEN json_extract(j, '$.a') = 1 END", 'CAST(u AS TEXT) = \'1\'', "CASE WHEN i = 1 THEN u = 1 ELSE n = 'a' END", 'length(x) = 1', 'n = \'A\' COLLATE BINARY', '1 = i', "('a') = n", 'i = +1', 'u = -1', "x || 'z' = 'az'",
+    'i IN (1, 2)',
+    "n IN ('A', 'b')",
+    'i BETWEEN 1 AND 2',
+    "x BETWEEN '0' AND 'b'",
+    'u IS NULL',
+    'NOT i',
+    "typeof(u) = 'integer'",
+    'i / 2 = 0',
+    'u = i',
+    'n = x',
+    'x = n',
+    "CASE WHEN typeof(j) = 'text' AND json_valid(j) THEN json_extract(j, '$.a') = 1 END",
+    "CAST(u AS TEXT) = '1'",
+    "CASE WHEN i = 1 THEN u = 1 ELSE n = 'a' END",
+    'length(x) = 1',
+    "n = 'A' COLLATE BINARY",
+    '1 = i',
+    "('a') = n",
+    'i = +1',
+    'u = -1',
+    "x || 'z' = 'az'",
   );
   const filter = fc.oneof(
     { weight: 4, arbitrary: simple },
@@ -108,27 +159,44 @@ describe('a filter means what WHERE means on the table', () => {
 
   test('random filters over random rows, affinities, collations and NULLs included', { timeout: 120_000 }, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(filter, { minLength: 20, maxLength: 40 }), fc.array(row, { minLength: 6, maxLength: 12 }), async (filters, rows) => {
-        const host = openHost({ schema });
-        const watching = filters.map((text) => ({ text, got: host.collect(host.capsule.watch('t', text)) }));
-        rows.forEach((cells, index) => host.run(`INSERT INTO t(id, i, x, n, r, u, m, b, j, k, "order") VALUES (${index + 1}, ${cells.join(', ')})`));
-        const matched = new Map(filters.map((text) => [text, host.db.all(`SELECT id FROM t WHERE ${text}`).map(({ id }) => id)]));
-        host.run("UPDATE t SET u = id % 3, i = 2 - id % 3, n = upper(n)");
-        const after = new Map(filters.map((text) => [text, host.db.all(`SELECT id FROM t WHERE ${text}`).map(({ id }) => id)]));
-        await host.flush();
-        for (const { text, got } of watching) {
-          const expected = [
-            ...(matched.get(text) ?? []).map((id) => `INSERT ${String(id)} enter`),
-            ...rows.flatMap((_, index) => {
-              const [was, is] = [matched.get(text)?.includes(index + 1), after.get(text)?.includes(index + 1)];
-              const logged = host.db.value("SELECT count(*) FROM _capsule_events WHERE operation = 'UPDATE' AND row_id = ?", [index + 1]);
-              return (was === true || is === true) && logged === 1 ? [`UPDATE ${index + 1} ${was && is ? 'stay' : is ? 'enter' : 'leave'}`] : [];
-            }),
-          ];
-          expect([text, got.short]).toEqual([text, expected]);
-        }
-        await host.close();
-      }),
+      fc.asyncProperty(
+        fc.array(filter, { minLength: 20, maxLength: 40 }),
+        fc.array(row, { minLength: 6, maxLength: 12 }),
+        async (filters, rows) => {
+          const host = openHost({ schema });
+          const watching = filters.map((text) => ({ text, got: host.collect(host.capsule.watch('t', text)) }));
+          rows.forEach((cells, index) =>
+            host.run(
+              `INSERT INTO t(id, i, x, n, r, u, m, b, j, k, "order") VALUES (${index + 1}, ${cells.join(', ')})`,
+            ),
+          );
+          const matched = new Map(
+            filters.map((text) => [text, host.db.all(`SELECT id FROM t WHERE ${text}`).map(({ id }) => id)]),
+          );
+          host.run('UPDATE t SET u = id % 3, i = 2 - id % 3, n = upper(n)');
+          const after = new Map(
+            filters.map((text) => [text, host.db.all(`SELECT id FROM t WHERE ${text}`).map(({ id }) => id)]),
+          );
+          await host.flush();
+          for (const { text, got } of watching) {
+            const expected = [
+              ...(matched.get(text) ?? []).map((id) => `INSERT ${String(id)} enter`),
+              ...rows.flatMap((_, index) => {
+                const [was, is] = [matched.get(text)?.includes(index + 1), after.get(text)?.includes(index + 1)];
+                const logged = host.db.value(
+                  "SELECT count(*) FROM _capsule_events WHERE operation = 'UPDATE' AND row_id = ?",
+                  [index + 1],
+                );
+                return (was === true || is === true) && logged === 1
+                  ? [`UPDATE ${index + 1} ${was && is ? 'stay' : is ? 'enter' : 'leave'}`]
+                  : [];
+              }),
+            ];
+            expect([text, got.short]).toEqual([text, expected]);
+          }
+          await host.close();
+        },
+      ),
       { numRuns: Number(process.env['GLYPHCASE_FILTER_RUNS'] ?? 8) },
     );
   });
@@ -157,39 +225,55 @@ describe('a filter means what WHERE means on the table', () => {
     const rowid = host.collect(host.capsule.watch('t', 'rowid = 5 OR _rowid_ = 6'));
     host.run("INSERT INTO t(rowid, v) VALUES (4, 'apple'), (5, 'x'), (6, 'AXE')");
     await host.flush();
-    expect([like.short, rowid.short]).toEqual([['INSERT 4 enter', 'INSERT 6 enter'], ['INSERT 5 enter', 'INSERT 6 enter']]);
+    expect([like.short, rowid.short]).toEqual([
+      ['INSERT 4 enter', 'INSERT 6 enter'],
+      ['INSERT 5 enter', 'INSERT 6 enter'],
+    ]);
   });
 
   test('columns beyond the first sixteen, and a table called select * from', async () => {
-    const host = openHost({ schema: `CREATE TABLE "select * from"(id INTEGER PRIMARY KEY, ${Array.from({ length: 40 }, (_, i) => `c${i} TEXT`).join(', ')})` });
+    const host = openHost({
+      schema: `CREATE TABLE "select * from"(id INTEGER PRIMARY KEY, ${Array.from({ length: 40 }, (_, i) => `c${i} TEXT`).join(', ')})`,
+    });
     const got = host.collect(host.capsule.watch('select * from', "c39 = 'x' AND c20 IS NULL"));
     const wide = host.collect(host.capsule.watch('select * from', `"select * from".c17 > 'a'`));
     host.run(`INSERT INTO "select * from"(id, c39, c17) VALUES (1, 'x', 'b'); UPDATE "select * from" SET c20 = 'y'`);
     await host.flush();
-    expect([got.short, wide.short]).toEqual([['INSERT 1 enter', 'UPDATE 1 leave'], ['INSERT 1 enter', 'UPDATE 1 stay']]);
+    expect([got.short, wide.short]).toEqual([
+      ['INSERT 1 enter', 'UPDATE 1 leave'],
+      ['INSERT 1 enter', 'UPDATE 1 stay'],
+    ]);
   });
 });
 
 describe('many watchers', () => {
-  test('ten thousand filters of one shape: each hears of its own, and taking them away leaves nothing', { timeout: 60_000 }, async () => {
-    const host = openHost({ schema: TASKS });
-    const heard: string[] = [];
-    const watchers = Array.from({ length: 10_000 }, (_, user) => {
-      const watcher = host.capsule.watch('tasks', 'user_id = ?', [user]);
-      host.capsule.subscribe(watcher, (events) => heard.push(...events.map((event) => `${user}: ${String(event.newData?.['user_id'])}`)));
-      return watcher;
-    });
-    await host.flush();
-    expect(host.db.value('SELECT count(*) FROM _capsule_watchers')).toBe(10_000);
-    host.run('INSERT INTO tasks(user_id) VALUES (1234), (9999), (10000)');
-    await host.flush();
-    expect(heard).toEqual(['1234: 1234', '9999: 9999']);
-    for (const watcher of watchers) host.capsule.unwatch(watcher);
-    await host.flush();
-    expect(host.db.value('SELECT count(*) FROM _capsule_watchers')).toBe(0);
-    expect(triggersOf(host, 'tasks')).toBe(0);
-    expect(host.db.reader.prepare("SELECT count(*) FROM temp.sqlite_schema WHERE name LIKE '_capsule%'").pluck().get()).toBe(0);
-  });
+  test(
+    'ten thousand filters of one shape: each hears of its own, and taking them away leaves nothing',
+    { timeout: 60_000 },
+    async () => {
+      const host = openHost({ schema: TASKS });
+      const heard: string[] = [];
+      const watchers = Array.from({ length: 10_000 }, (_, user) => {
+        const watcher = host.capsule.watch('tasks', 'user_id = ?', [user]);
+        host.capsule.subscribe(watcher, (events) =>
+          heard.push(...events.map((event) => `${user}: ${String(event.newData?.['user_id'])}`)),
+        );
+        return watcher;
+      });
+      await host.flush();
+      expect(host.db.value('SELECT count(*) FROM _capsule_watchers')).toBe(10_000);
+      host.run('INSERT INTO tasks(user_id) VALUES (1234), (9999), (10000)');
+      await host.flush();
+      expect(heard).toEqual(['1234: 1234', '9999: 9999']);
+      for (const watcher of watchers) host.capsule.unwatch(watcher);
+      await host.flush();
+      expect(host.db.value('SELECT count(*) FROM _capsule_watchers')).toBe(0);
+      expect(triggersOf(host, 'tasks')).toBe(0);
+      expect(
+        host.db.reader.prepare("SELECT count(*) FROM temp.sqlite_schema WHERE name LIKE '_capsule%'").pluck().get(),
+      ).toBe(0);
+    },
+  );
 
   test('a row that a filter cannot be applied to is reported, and hides no other', async () => {
     const host = openHost({ schema: TASKS });
@@ -199,7 +283,9 @@ describe('many watchers', () => {
     await host.flush();
     expect(got.short).toEqual(['INSERT 1 enter', 'INSERT 3 enter']);
     expect(sound.events).toHaveLength(3);
-    expect(host.logger.lines.filter((line) => line.level === 'error').map((line) => line.message)).toEqual([expect.stringContaining('malformed JSON')]);
+    expect(host.logger.lines.filter((line) => line.level === 'error').map((line) => line.message)).toEqual([
+      expect.stringContaining('malformed JSON'),
+    ]);
   });
 });
 
@@ -241,7 +327,9 @@ describe('a watcher’s life', () => {
     host.capsule.subscribe(watcher, () => undefined);
     host.capsule.unwatch(watcher);
     await host.flush();
-    expect(host.db.value('SELECT (SELECT count(*) FROM _capsule_watchers) + (SELECT count(*) FROM _capsule_subscriptions)')).toBe(0);
+    expect(
+      host.db.value('SELECT (SELECT count(*) FROM _capsule_watchers) + (SELECT count(*) FROM _capsule_subscriptions)'),
+    ).toBe(0);
     expect(triggersOf(host, 'tasks')).toBe(0);
     expect(host.logger.lines.filter((line) => line.level === 'error')).toEqual([]);
   });
@@ -263,9 +351,13 @@ describe('a watcher’s life', () => {
   });
 
   test('its layout says what it needs to say: collations, affinities and the key', () => {
-    const host = openHost({ schema: 'CREATE TABLE t(a TEXT COLLATE NOCASE, b, c REAL NOT NULL DEFAULT 1.5, PRIMARY KEY (c, a))' });
+    const host = openHost({
+      schema: 'CREATE TABLE t(a TEXT COLLATE NOCASE, b, c REAL NOT NULL DEFAULT 1.5, PRIMARY KEY (c, a))',
+    });
     const layout = readLayout(host.db, 't');
-    expect(layout.columns.map(({ affinity, collation, insteadOfNull }) => [affinity, collation, insteadOfNull])).toEqual([
+    expect(
+      layout.columns.map(({ affinity, collation, insteadOfNull }) => [affinity, collation, insteadOfNull]),
+    ).toEqual([
       ['TEXT', 'NOCASE', undefined],
       ['', '', undefined],
       ['REAL', '', '1.5'],

@@ -5,8 +5,8 @@ import type { ChangeEvent } from '../plugins/capsule/types.ts';
 import type { Host } from './support.ts';
 
 const TABLE = 'CREATE TABLE t(id INTEGER PRIMARY KEY, v)';
-const insert = (host: Host, ...ids: number[]): void => host.db.sqlite.exec(`INSERT INTO t(id) VALUES ${ids.map((id) => `(${id})`).join(', ')}`);
-const stored = (host: Host, name: string): unknown => host.db.value('SELECT cursor FROM _capsule_subscriptions WHERE name = ?', [name]);
+const insert = (host: Host, ...ids: number[]): unknown =>
+  host.db.sqlite.exec(`INSERT INTO t(id) VALUES ${ids.map((id) => `(${id})`).join(', ')}`);
 
 interface Gate {
   readonly wait: Promise<void>;
@@ -77,8 +77,16 @@ describe('batches', () => {
     const got = host.collect(watcher, { from: 0 });
     await host.flush();
     await host.flush();
-    expect(got.batches.map(({ events }) => events.map((event) => event.rowId))).toEqual([[1, 2, 3, 4, 5], [6, 7, 8], [9]]);
-    expect(got.batches.map(({ batch }) => [batch.from, batch.to])).toEqual([[0, 5], [5, 8], [8, 9]]);
+    expect(got.batches.map(({ events }) => events.map((event) => event.rowId))).toEqual([
+      [1, 2, 3, 4, 5],
+      [6, 7, 8],
+      [9],
+    ]);
+    expect(got.batches.map(({ batch }) => [batch.from, batch.to])).toEqual([
+      [0, 5],
+      [5, 8],
+      [8, 9],
+    ]);
   });
 
   test('a table’s own batchSize', async () => {
@@ -104,9 +112,13 @@ describe('batches', () => {
     const ids = got.events.map((event) => event.transactionId);
     expect([ids[0] === ids[1], ids[1] === ids[2], ids[2] === ids[3]]).toEqual([false, true, false]);
     const second = (ms: number): number => Math.floor(ms / 1000);
-    expect(got.events.map((event) => second(event.timestamp.getTime()))).toEqual(Array(4).fill(second(host.clock.now())));
+    expect(got.events.map((event) => second(event.timestamp.getTime()))).toEqual(
+      Array(4).fill(second(host.clock.now())),
+    );
     await host.flush();
-    expect(host.db.all('SELECT transaction_id FROM _capsule_events ORDER BY id').map((row) => row['transaction_id'])).toEqual(ids);
+    expect(
+      host.db.all('SELECT transaction_id FROM _capsule_events ORDER BY id').map((row) => row['transaction_id']),
+    ).toEqual(ids);
   });
 });
 
@@ -179,9 +191,14 @@ describe('subscribers', () => {
   });
 
   test('what a handler writes is delivered too, and a loop of no-ops ends', async () => {
-    const host = openHost({ schema: 'CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE total(id INTEGER PRIMARY KEY, n)' });
+    const host = openHost({
+      schema: 'CREATE TABLE t(id INTEGER PRIMARY KEY, v); CREATE TABLE total(id INTEGER PRIMARY KEY, n)',
+    });
     const totals = host.collect(host.capsule.watch('total'));
-    const sum = (): unknown => host.db.exclusive(() => host.db.exec('INSERT INTO total SELECT 1, count(*) FROM t WHERE true ON CONFLICT DO UPDATE SET n = excluded.n'));
+    const sum = (): unknown =>
+      host.db.exclusive(() =>
+        host.db.exec('INSERT INTO total SELECT 1, count(*) FROM t WHERE true ON CONFLICT DO UPDATE SET n = excluded.n'),
+      );
     host.capsule.subscribe(host.capsule.watch('t'), sum);
     host.capsule.subscribe(host.capsule.watch('total'), sum);
     insert(host, 1);
@@ -233,7 +250,11 @@ describe('subscribers', () => {
     host.capsule.subscribe(watcher, () => undefined);
     await host.flush();
     expect(host.db.value('SELECT subscription_count FROM _capsule_watchers')).toBe(2);
-    expect(host.db.get('SELECT watcher_id, listener_id, listener_type, is_active FROM _capsule_subscriptions WHERE id = ?', [first.id])).toEqual({
+    expect(
+      host.db.get('SELECT watcher_id, listener_id, listener_type, is_active FROM _capsule_subscriptions WHERE id = ?', [
+        first.id,
+      ]),
+    ).toEqual({
       watcher_id: watcher.id,
       listener_id: 'screen',
       listener_type: 'react',
@@ -291,7 +312,9 @@ describe('debounce', () => {
     }
     expect(got.batches).toEqual([]);
     await host.clock.advance(40);
-    expect(got.batches.map(({ events }) => events.map(shortly))).toEqual([['INSERT 1', 'INSERT 2', 'INSERT 3', 'INSERT 4', 'INSERT 5']]);
+    expect(got.batches.map(({ events }) => events.map(shortly))).toEqual([
+      ['INSERT 1', 'INSERT 2', 'INSERT 3', 'INSERT 4', 'INSERT 5'],
+    ]);
   });
 
   test('flush() does not wait', async () => {
@@ -300,159 +323,6 @@ describe('debounce', () => {
     insert(host, 1);
     await host.flush();
     expect(got.short).toEqual(['INSERT 1']);
-  });
-});
-
-describe('durable subscriptions', () => {
-  const name = 'mailer';
-
-  test('go on where they stopped, after what happened while nobody ran', async () => {
-    const first = openHost({ schema: TABLE });
-    const one = first.collect(first.capsule.watch('t'), { name });
-    insert(first, 1);
-    await first.flush();
-    await first.close();
-    const between = openHost({ file: first.file });
-    insert(between, 2);
-    await between.close();
-    const second = openHost({ file: first.file });
-    const watcher = second.capsule.watch('t');
-    const two = second.collect(watcher, { name, from: 0 });
-    insert(second, 3);
-    await second.flush();
-    expect([one.short, two.short]).toEqual([['INSERT 1'], ['INSERT 2', 'INSERT 3']]);
-    expect(stored(second, name)).toBe(3);
-  });
-
-  test('keep their ids, and their table its triggers', async () => {
-    const first = openHost({ schema: TABLE });
-    const watcher = first.capsule.watch('t', 'v = 1');
-    const { id } = first.capsule.subscribe(watcher, () => undefined, { name });
-    await first.close();
-    const second = openHost({ file: first.file });
-    expect(second.db.value("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 't'")).toBe(5);
-    const again = second.capsule.watch('t', 'v = 1');
-    expect(again.id).toBe(watcher.id);
-    expect(second.capsule.subscribe(again, () => undefined, { name }).id).toBe(id);
-  });
-
-  test('unsubscribing ends them: no row, no triggers', async () => {
-    const host = openHost({ schema: TABLE });
-    const watcher = host.capsule.watch('t');
-    const subscription = host.capsule.subscribe(watcher, () => undefined, { name });
-    host.capsule.unsubscribe(subscription);
-    host.capsule.unwatch(watcher);
-    await host.flush();
-    expect(host.db.value('SELECT (SELECT count(*) FROM _capsule_watchers) + (SELECT count(*) FROM _capsule_subscriptions)')).toBe(0);
-    expect(host.db.value("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 't'")).toBe(0);
-  });
-
-  test('a batch that fails comes again after a pause that grows, and nothing behind it before', async () => {
-    const host = openHost({ schema: TABLE, batching: { batchSize: 1 } });
-    const seen: string[] = [];
-    let failures = 3;
-    host.capsule.subscribe(
-      host.capsule.watch('t'),
-      (events) => {
-        seen.push(...events.map((event) => String(event.rowId)));
-        if (failures > 0) {
-          failures -= 1;
-          throw new Error('not yet');
-        }
-      },
-      { name },
-    );
-    insert(host, 1);
-    insert(host, 2);
-    await host.flush();
-    expect(seen).toEqual(['1']);
-    await host.clock.advance(999);
-    expect(seen).toEqual(['1']);
-    await host.clock.advance(1);
-    expect(seen).toEqual(['1', '1']);
-    await host.clock.advance(2000);
-    expect(seen).toEqual(['1', '1', '1']);
-    expect(stored(host, name)).toBe(0);
-    await host.clock.advance(4000);
-    await host.flush();
-    expect(seen).toEqual(['1', '1', '1', '1', '2']);
-    expect(stored(host, name)).toBe(2);
-    expect(host.logger.lines.filter((line) => line.level === 'error').map((line) => /tried again in (\d+) s/.exec(line.message)?.[1])).toEqual(['1', '2', '4']);
-  });
-
-  test('the cursor is stored when the batch was handled, before the next one', async () => {
-    const host = openHost({ schema: TABLE, batching: { batchSize: 1 } });
-    const cursors: unknown[] = [];
-    host.capsule.subscribe(host.capsule.watch('t'), () => cursors.push(stored(host, name)), { name });
-    for (let id = 1; id <= 3; id += 1) insert(host, id);
-    await host.flush();
-    expect([...cursors, stored(host, name)]).toEqual([0, 1, 2, 3]);
-  });
-
-  test('cursors move over what did not concern them, in time', async () => {
-    const host = openHost({ schema: `${TABLE}; CREATE TABLE other(id INTEGER PRIMARY KEY)` });
-    host.capsule.watch('other');
-    host.collect(host.capsule.watch('t'), { name });
-    host.run('INSERT INTO other VALUES (1), (2), (3)');
-    await settle();
-    expect(stored(host, name)).toBe(0);
-    await host.clock.advance(1000);
-    expect(stored(host, name)).toBe(3);
-  });
-});
-
-describe('acknowledge', () => {
-  test('moves the cursor in the handler’s own transaction', async () => {
-    const host = openHost({ schema: `${TABLE}; CREATE TABLE done(seq INTEGER PRIMARY KEY)` });
-    let fail = true;
-    host.capsule.subscribe(
-      host.capsule.watch('t'),
-      (events, batch) =>
-        host.db.transaction(() => {
-          for (const { seq } of events) host.db.run('INSERT INTO done VALUES (?)', [seq]);
-          batch.acknowledge();
-          if (fail) throw new Error('undo');
-        }),
-      { name: 'once' },
-    );
-    insert(host, 1);
-    await host.flush();
-    expect([stored(host, 'once'), host.db.value('SELECT count(*) FROM done')]).toEqual([0, 0]);
-    fail = false;
-    await host.clock.advance(1000);
-    await host.flush();
-    expect([stored(host, 'once'), host.db.value('SELECT count(*) FROM done')]).toEqual([1, 1]);
-  });
-
-  test('a handler that fails after its transaction committed is not given the batch again', async () => {
-    const host = openHost({ schema: TABLE });
-    const seen: unknown[] = [];
-    host.capsule.subscribe(
-      host.capsule.watch('t'),
-      async (events, batch) => {
-        seen.push(...events.map((event) => event.rowId));
-        await host.db.transaction(() => batch.acknowledge());
-        throw new Error('afterwards');
-      },
-      { name: 'once' },
-    );
-    insert(host, 1);
-    await host.flush();
-    await host.clock.advance(120_000);
-    insert(host, 2);
-    await host.flush();
-    expect(seen).toEqual([1, 2]);
-  });
-
-  test('needs a name and a transaction', async () => {
-    const host = openHost({ schema: TABLE });
-    const codes: unknown[] = [];
-    const note = async (fn: () => unknown): Promise<void> => void codes.push((await thrownBy(fn)).code);
-    host.capsule.subscribe(host.capsule.watch('t'), (_, batch) => note(() => host.db.transaction(() => batch.acknowledge())));
-    host.capsule.subscribe(host.capsule.watch('t'), (_, batch) => note(() => batch.acknowledge()), { name: 'x' });
-    insert(host, 1);
-    await host.flush();
-    expect(codes.toSorted()).toEqual(['GC_BAD_ARGUMENT', 'GC_TRANSACTION']);
   });
 });
 
@@ -488,23 +358,29 @@ describe('flush', () => {
   });
 });
 
-test('memory does not grow with a backlog: a slow subscriber reads the log for itself', { timeout: 60_000 }, async () => {
-  const host = openHost({ schema: TABLE });
-  const slow = gate();
-  const slowly = collector();
-  let live = 0;
-  const watcher = host.capsule.watch('t');
-  host.capsule.subscribe(watcher, async (events, batch) => {
-    await slow.wait;
-    slowly.handler(events, batch);
-  });
-  host.capsule.subscribe(watcher, (events: ChangeEvent[]) => (live += events.length));
-  for (let round = 0; round < 50; round += 1) {
-    host.run(`WITH RECURSIVE n(i) AS (SELECT ${round * 1000 + 1} UNION ALL SELECT i + 1 FROM n WHERE i < ${(round + 1) * 1000}) INSERT INTO t(id) SELECT i FROM n`);
-    await until(() => live === (round + 1) * 1000);
-  }
-  slow.open();
-  await host.flush();
-  expect(slowly.events).toHaveLength(50_000);
-  expect(Math.max(...slowly.batches.map(({ events }) => events.length))).toBe(1000);
-});
+test(
+  'memory does not grow with a backlog: a slow subscriber reads the log for itself',
+  { timeout: 60_000 },
+  async () => {
+    const host = openHost({ schema: TABLE });
+    const slow = gate();
+    const slowly = collector();
+    let live = 0;
+    const watcher = host.capsule.watch('t');
+    host.capsule.subscribe(watcher, async (events, batch) => {
+      await slow.wait;
+      slowly.handler(events, batch);
+    });
+    host.capsule.subscribe(watcher, (events: ChangeEvent[]) => (live += events.length));
+    for (let round = 0; round < 50; round += 1) {
+      host.run(
+        `WITH RECURSIVE n(i) AS (SELECT ${round * 1000 + 1} UNION ALL SELECT i + 1 FROM n WHERE i < ${(round + 1) * 1000}) INSERT INTO t(id) SELECT i FROM n`,
+      );
+      await until(() => live === (round + 1) * 1000);
+    }
+    slow.open();
+    await host.flush();
+    expect(slowly.events).toHaveLength(50_000);
+    expect(Math.max(...slowly.batches.map(({ events }) => events.length))).toBe(1000);
+  },
+);

@@ -11,8 +11,8 @@ import type { CapsuleService } from '../plugins/capsule/types.ts';
 const [file = ''] = process.argv.slice(2);
 const kernel = createKernel({ filename: file, version: '1.0.0', busyTimeout: 20_000 });
 kernel.plugins.loadAll([
-  { definition: capsule as PluginDefinition, config: { batchSize: 7 } },
-  { definition: batching as PluginDefinition, config: { batchInterval: 1, batchSize: 7 } },
+  { definition: capsule, config: { batchSize: 7 } },
+  { definition: batching, config: { batchInterval: 1, batchSize: 7 } },
 ]);
 const { db } = kernel;
 const service = kernel.plugins.use('capsule') as CapsuleService;

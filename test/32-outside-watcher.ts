@@ -6,7 +6,7 @@ import capsule from '../plugins/capsule/index.ts';
 import type { CapsuleService } from '../plugins/capsule/types.ts';
 
 const kernel = createKernel({ filename: process.argv[2] ?? '', version: '1.0.0' });
-kernel.plugins.loadAll([capsule as PluginDefinition, batching as PluginDefinition]);
+kernel.plugins.loadAll([capsule, batching]);
 const service = kernel.plugins.use('capsule') as CapsuleService;
 service.subscribe(service.watch('t'), () => undefined);
 kernel.db.flushDeferred();

@@ -37,7 +37,10 @@ if (mode === 'plain') {
   }
 } else {
   const kernel = createKernel({ filename: file, version: '1.0.0', busyTimeout: 20_000 });
-  kernel.plugins.loadAll([capsule as PluginDefinition, { definition: batching as PluginDefinition, config: { batchInterval: 0 } }]);
+  kernel.plugins.loadAll([
+    capsule,
+    { definition: batching, config: { batchInterval: 0 } },
+  ]);
   const { db } = kernel;
   console.log('ready');
   while (Date.now() < until) {

@@ -91,7 +91,13 @@ export function openHost(options: HostOptions = {}): Host {
   const logger = memoryLogger();
   const clock = (options.clock ?? fakeClock(Date.now())) as FakeClock;
   const { busyTimeout } = options;
-  const kernel = createKernel({ filename: file, version: '1.0.0', logger, clock, ...(busyTimeout === undefined ? {} : { busyTimeout }) });
+  const kernel = createKernel({
+    filename: file,
+    version: '1.0.0',
+    logger,
+    clock,
+    ...(busyTimeout === undefined ? {} : { busyTimeout }),
+  });
   afterTest(() => kernel.close());
   if (options.schema !== undefined) kernel.db.sqlite.exec(options.schema);
   const definitions = [
@@ -99,7 +105,8 @@ export function openHost(options: HostOptions = {}): Host {
     { definition: batchingPlugin as PluginDefinition, config: { batchInterval: 0, ...options.batching } },
     ...(options.plugins ?? []).map((definition) => ({ definition, config: {} })),
   ];
-  for (const report of kernel.plugins.loadAll(definitions)) if (report.error !== undefined) throw report.error as unknown as Error;
+  for (const report of kernel.plugins.loadAll(definitions))
+    if (report.error !== undefined) throw report.error;
   const capsule = kernel.plugins.use('capsule') as CapsuleService;
   const batching = kernel.plugins.use('batching') as BatchingService;
   return {
@@ -151,7 +158,11 @@ export const shortly = ({ operation, rowId, change }: ChangeEvent): string =>
 
 /** Runs statements in the system's sqlite3 shell (an older SQLite than ours); returns what it printed. Throws what it complains of. */
 export function sqlite3(file: string, ...statements: readonly string[]): string {
-  return execFileSync('sqlite3', ['-bail', file], { input: `.timeout 5000\n${statements.join(';\n')};\n`, encoding: 'utf8', stdio: 'pipe' });
+  return execFileSync('sqlite3', ['-bail', file], {
+    input: `.timeout 5000\n${statements.join(';\n')};\n`,
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
 }
 
 /** Runs a Python script; `sys.argv[1:]` are the arguments. Returns what it printed. */
@@ -160,7 +171,10 @@ export function python(script: string, ...args: readonly string[]): string {
 }
 
 /** Starts another program. It is killed when the test ends. */
-export function start(command: string, args: readonly string[]): ChildProcess & { readonly output: string; readonly ended: Promise<number | null> } {
+export function start(
+  command: string,
+  args: readonly string[],
+): ChildProcess & { readonly output: string; readonly ended: Promise<number | null> } {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));

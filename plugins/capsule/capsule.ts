@@ -3,8 +3,7 @@
  *
  * Data flows one way: trigger → log → ledger (whose transaction) → commit seen → router (whose watcher) → delivery.
  */
-import { randomUUID } from 'node:crypto';
-import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { messageOf } from '../../sdk/plugin.ts';
 import type { Params, PluginContext } from '../../sdk/plugin.ts';
 import { CommitWatch } from './commits.ts';
 import type { CapsuleConfig } from './config.ts';
@@ -12,12 +11,15 @@ import { Delivery } from './delivery.ts';
 import { findTable, readLayout } from './layout.ts';
 import { Ledger } from './ledger.ts';
 import { LogReader } from './log-reader.ts';
+import { startReaction } from './react.ts';
 import { Reactions } from './reactions.ts';
 import { Registry } from './registry.ts';
 import { Router } from './router.ts';
 import { SchemaWatch } from './schema-watch.ts';
 import { createStore } from './store.ts';
-import { Subscriptions, parseReset } from './subscriptions.ts';
+import { AllTableOptions } from './table-options.ts';
+import type { TableOptions } from './table-options.ts';
+import { Subscriptions } from './subscriptions.ts';
 import { WatchedTables } from './tables.ts';
 import type { SchemaChange } from './tables.ts';
 import type {
@@ -36,11 +38,6 @@ import type {
 import { Upkeep } from './upkeep.ts';
 import { Watchers } from './watchers.ts';
 
-interface TableOptions {
-  readonly batchSize?: number;
-  readonly retentionDays?: number;
-}
-
 export class Capsule implements CapsuleService {
   readonly #ctx: PluginContext<CapsuleConfig>;
   readonly #tables: WatchedTables;
@@ -55,8 +52,7 @@ export class Capsule implements CapsuleService {
   readonly #subscriptions: Subscriptions;
   readonly #schema: SchemaWatch;
   readonly #upkeep: Upkeep;
-  readonly #tableOptions = new Map<string, TableOptions>();
-  readonly #reactionWaiters: (() => void)[] = [];
+  readonly #tableOptions = new AllTableOptions();
   #end: number;
 
   constructor(ctx: PluginContext<CapsuleConfig>) {
@@ -72,14 +68,7 @@ export class Capsule implements CapsuleService {
       layout: (id) => this.#tables.layout(id),
       foreignTriggers: () => this.#tables.foreignTriggers,
       spans: (from, to) => this.#ledger.spans(from, to),
-      confirm: (logSeqs) => {
-        const list = JSON.stringify(logSeqs);
-        db.deferWrite(() => {
-          db.run('UPDATE _capsule_log SET op = 3 WHERE op IN (8, 9) AND seq IN (SELECT value FROM json_each(?))', [
-            list,
-          ]);
-        });
-      },
+      confirm: (logSeqs) => db.deferWrite(() => this.#registry.confirm(logSeqs)),
     });
     this.#router = new Router({
       db,
@@ -91,7 +80,7 @@ export class Capsule implements CapsuleService {
     this.#end = this.#readEnd();
     const boundary = (from: number, end: number, size?: number): number =>
       this.boundary(from, size ?? this.batchSize ?? ctx.config.batchSize, end);
-    const { router, registry } = { router: this.#router, registry: this.#registry };
+    const [router, registry] = [this.#router, this.#registry];
     this.#delivery = new Delivery({ db, clock, logger: log, router, registry, boundary }, this.#end);
     this.#reactions = new Reactions({
       db,
@@ -101,7 +90,6 @@ export class Capsule implements CapsuleService {
       registry,
       boundary,
       position: () => this.#delivery.position,
-      onIdle: () => this.#wakeReactionWaiters(),
     });
     this.#watchers = new Watchers({
       db,
@@ -113,12 +101,7 @@ export class Capsule implements CapsuleService {
       unsubscribeAll: (watcher) => this.#subscriptions.unsubscribeAll(watcher),
     });
     this.#commits = new CommitWatch({ db, clock, onCommit: () => this.look() });
-    const { delivery, commits, tables, reactions } = {
-      delivery: this.#delivery,
-      commits: this.#commits,
-      tables: this.#tables,
-      reactions: this.#reactions,
-    };
+    const [delivery, commits, tables, reactions] = [this.#delivery, this.#commits, this.#tables, this.#reactions];
     this.#subscriptions = new Subscriptions({ db, registry, delivery, commits, look: () => this.look() });
     this.#schema = new SchemaWatch({
       db,
@@ -134,7 +117,7 @@ export class Capsule implements CapsuleService {
       reactions,
       registry,
       tables,
-      tableDays: () => this.#tableDays(),
+      tableDays: () => this.#tableOptions.retentionDays,
       restore: () => this.#restore(),
     });
     this.#enter();
@@ -150,11 +133,7 @@ export class Capsule implements CapsuleService {
   }
 
   get batchSize(): number | undefined {
-    let smallest: number | undefined;
-    for (const { batchSize } of this.#tableOptions.values()) {
-      if (batchSize !== undefined) smallest = Math.min(smallest ?? batchSize, batchSize);
-    }
-    return smallest;
+    return this.#tableOptions.batchSize;
   }
 
   watch(table: string, filter?: string, params?: Params): Watcher {
@@ -174,55 +153,13 @@ export class Capsule implements CapsuleService {
   }
 
   react(reaction: Reaction): ReactionHandle {
-    const watchers = reaction.watches.map((one) => this.#watchers.watch(one.table, one.filter, undefined, true));
-    const [first] = watchers;
-    if (first === undefined) throw new GlyphError('GC_BAD_ARGUMENT', `The reaction ${reaction.name} watches nothing`);
-    this.look();
-    // Found and entered in one transaction: two hosts that start at once must not each make a cursor of that name.
-    const { id, cursor, stored } = this.#ctx.db.write(() => {
-      const found = this.#registry.findSubscription(reaction.name);
-      const row = { id: found?.id ?? randomUUID(), cursor: found?.cursor ?? this.#end, stored: found };
-      for (const watcher of watchers) {
-        this.#watchers.store(watcher.id);
-        this.#registry.makeDurable(watcher.id);
-      }
-      this.#registry.addSubscription({
-        id: row.id,
-        watcherId: first.id,
-        watcherIds: watchers.map((watcher) => watcher.id),
-        listenerId: reaction.name,
-        listenerType: reaction.listenerType,
-        name: reaction.name,
-        cursor: row.cursor,
-      });
-      return row;
+    return startReaction(reaction, {
+      db: this.#ctx.db,
+      registry: this.#registry,
+      reactions: this.#reactions,
+      watchers: this.#watchers,
+      look: () => this.look(),
     });
-    const reset = parseReset(stored?.reset ?? null);
-    if (reset !== undefined) {
-      reaction.reset?.(reset);
-      this.#ctx.db.deferWrite(() => this.#registry.clearReset(id, reset));
-    }
-    const handle = this.#reactions.add({
-      id,
-      reaction,
-      watcherIds: new Set(watchers.map((watcher) => watcher.id)),
-      at: cursor,
-      state: 'idle',
-      attempts: 0,
-      delivered: 0,
-      timer: undefined,
-    });
-    return {
-      get cursor() {
-        return handle.cursor;
-      },
-      resume: () => handle.resume(),
-      settled: (seq) => handle.settled(seq),
-      stop: () => {
-        handle.stop();
-        for (const watcher of watchers) this.#watchers.unwatch(watcher);
-      },
-    };
   }
 
   canWatch(table: string): boolean {
@@ -237,14 +174,6 @@ export class Capsule implements CapsuleService {
     const text = Object.keys(options).length === 0 ? null : JSON.stringify(options);
     this.#ctx.db.write(() => this.#registry.keep(this.#registry.tableWatcher(layout.table), layout.table, text));
     this.#tableOptions.set(layout.table, options);
-  }
-
-  #tableDays(): ReadonlyMap<string, number> {
-    const days = new Map<string, number>();
-    for (const [table, { retentionDays }] of this.#tableOptions) {
-      if (retentionDays !== undefined) days.set(table, retentionDays);
-    }
-    return days;
   }
 
   recreateTriggers(table: string): RepairReport {
@@ -288,9 +217,7 @@ export class Capsule implements CapsuleService {
 
   async settled(seq: number): Promise<void> {
     await this.#delivery.settled(seq);
-    while (this.#reactions.anyBehind(seq)) {
-      await new Promise<void>((resolve) => this.#reactionWaiters.push(resolve));
-    }
+    await this.#reactions.allSettled(seq);
     this.#ctx.db.deferWrite(() => this.#upkeep.store());
     this.#ctx.db.flushDeferred();
   }
@@ -345,9 +272,7 @@ export class Capsule implements CapsuleService {
     const { db } = this.#ctx;
     const orphans = this.#registry.enter(this.#end);
     const demanded = this.#registry.demanded();
-    for (const { table, options } of demanded) {
-      if (options !== null) this.#tableOptions.set(table, JSON.parse(options) as TableOptions);
-    }
+    this.#tableOptions.load(demanded);
     this.#schema.resume(demanded);
     for (const table of this.#tables.names) {
       const layout = this.#tables.current(table);
@@ -374,8 +299,8 @@ export class Capsule implements CapsuleService {
     hooks.rolledBack.tap('capsule', () => {
       if (!this.#tables.schemaMoved()) return;
       this.#tables.forget();
-      db.deferWrite(() => this.#watchers.restore());
       this.#schema.lookSoon('undone');
+      db.deferWrite(() => this.#watchers.restore());
     });
     hooks.rawCommit.tap('capsule', () => {
       const end = this.#ledger.rawCommit();
@@ -394,9 +319,7 @@ export class Capsule implements CapsuleService {
     this.#router.invalidate(table, newName);
     if (newName !== undefined) {
       this.#watchers.renamed(table, newName);
-      const options = this.#tableOptions.get(table);
-      this.#tableOptions.delete(table);
-      if (options !== undefined) this.#tableOptions.set(newName, options);
+      this.#tableOptions.rename(table, newName);
     }
     const layout = this.#tables.current(newName ?? table);
     if (layout !== undefined) this.#reader.widen(layout);
@@ -431,10 +354,5 @@ export class Capsule implements CapsuleService {
     this.#watchers.restore();
     this.#subscriptions.restore();
     this.#schema.verify('outside');
-  }
-
-  #wakeReactionWaiters(): void {
-    const waiters = this.#reactionWaiters.splice(0);
-    for (const wake of waiters) wake();
   }
 }

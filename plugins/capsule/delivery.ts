@@ -97,7 +97,8 @@ export class Delivery {
     this.batches += 1;
     const ready = this.#detachReady(routed, from);
     this.position = to;
-    for (const subscriber of this.#ahead) if (this.cursorOf(subscriber) <= to) this.#goOn(subscriber, this.cursorOf(subscriber));
+    for (const subscriber of this.#ahead)
+      if (this.cursorOf(subscriber) <= to) this.#goOn(subscriber, this.cursorOf(subscriber));
     const pending: Promise<void>[] = [];
     for (const { subscriber, events } of ready) {
       const running = this.#give(subscriber, events, to);
@@ -230,7 +231,11 @@ export class Delivery {
       reset === undefined && subscriber.acknowledged === to && (registry.storedCursor(subscriber.id) ?? 0) >= to;
     const again = subscriber.name !== undefined && !acknowledged;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** (subscriber.attempts - 1), LONGEST_RETRY_MS);
-    const next = again ? `tried again in ${delay / 1000} s` : acknowledged ? 'after it acknowledged' : 'the batch is skipped';
+    const next = again
+      ? `tried again in ${delay / 1000} s`
+      : acknowledged
+        ? 'after it acknowledged'
+        : 'the batch is skipped';
     logger.error(`Subscription ${label(subscriber)} failed: ${messageOf(error)} (${next})`, { error });
     if (again) this.#pause(subscriber, delay);
     else this.#moved(subscriber, to);

@@ -172,7 +172,9 @@ const MOST_CANDIDATES = 64;
 
 /** A row that is a candidate once more was still there: the earlier operation came to nothing (OR IGNORE, UPSERT). */
 function addCandidate(candidates: readonly Candidate[], candidate: Candidate): Candidate[] {
-  const others = candidates.filter(({ layout, old }) => layout.id !== candidate.layout.id || !sameImage(old, candidate.old));
+  const others = candidates.filter(
+    ({ layout, old }) => layout.id !== candidate.layout.id || !sameImage(old, candidate.old),
+  );
   return [...others.slice(1 - MOST_CANDIDATES), candidate];
 }
 

@@ -53,7 +53,9 @@ function stepsOf(change: LoggedChange): Step[] {
 function keyOf({ layout }: LoggedChange, image: Image): string {
   const values = identity(layout).map((index) => {
     const value = image[index];
-    return value instanceof Uint8Array ? `blob:${Buffer.from(value).toString('hex')}` : `${typeof value}:${String(value)}`;
+    return value instanceof Uint8Array
+      ? `blob:${Buffer.from(value).toString('hex')}`
+      : `${typeof value}:${String(value)}`;
   });
   return `${layout.table}\u0000${values.join('\u0000')}`;
 }

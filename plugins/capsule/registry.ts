@@ -195,7 +195,10 @@ export class Registry {
 
   /** It was told; what was left after that stays. */
   clearReset(id: string, told: Reset): void {
-    this.#db.run('UPDATE _capsule_subscriptions SET reset = NULL WHERE id = ? AND reset = ?', [id, JSON.stringify(told)]);
+    this.#db.run('UPDATE _capsule_subscriptions SET reset = NULL WHERE id = ? AND reset = ?', [
+      id,
+      JSON.stringify(told),
+    ]);
   }
 
   /** Words left for durable subscriptions, by the subscription's id, as this connection sees them. */
@@ -208,7 +211,10 @@ export class Registry {
 
   /** Whether the watchers of a table have one to watch. */
   setActive(table: string, active: boolean): void {
-    this.#db.run('UPDATE _capsule_watchers SET is_active = ? WHERE table_or_query = ? COLLATE NOCASE', [Number(active), table]);
+    this.#db.run('UPDATE _capsule_watchers SET is_active = ? WHERE table_or_query = ? COLLATE NOCASE', [
+      Number(active),
+      table,
+    ]);
   }
 
   /** The watcher that stands for a table itself: `watcher_id` of its rows in `_capsule_events`. Chosen once, `wanted` if possible. */
@@ -222,6 +228,13 @@ export class Registry {
     const id = known ?? wanted;
     this.#db.run('UPDATE _capsule_tables SET watcher_id = ? WHERE name = ? COLLATE NOCASE', [id, table]);
     return id;
+  }
+
+  /** Says in the log which candidates were deletes in truth, so that everybody who reads it sees them. Inside a transaction. */
+  confirm(logSeqs: readonly number[]): void {
+    this.#db.run('UPDATE _capsule_log SET op = 3 WHERE op IN (8, 9) AND seq IN (SELECT value FROM json_each(?))', [
+      JSON.stringify(logSeqs),
+    ]);
   }
 
   /** Keeps a table watched whoever runs. */

@@ -161,7 +161,9 @@ export class Router {
     const layouts = [...new Set(range.indexes.map((index) => (range.changes[index] as LoggedChange).layout))];
     const matches = new Map<string, Map<number, Match>>();
     const onError = (error: unknown, filter: Filter, logSeq: number): void => {
-      this.#logger.error(`The filter ${JSON.stringify(filter.text)} cannot be applied to change ${logSeq}: ${messageOf(error)}`);
+      this.#logger.error(
+        `The filter ${JSON.stringify(filter.text)} cannot be applied to change ${logSeq}: ${messageOf(error)}`,
+      );
     };
     const onMatch: OnMatch = (logSeq, side, id) => {
       if (only !== undefined && !only.has(id)) return;

@@ -49,7 +49,10 @@ export function batchOf(subscriber: Subscriber, from: number, to: number, { db, 
         throw new GlyphError('GC_BAD_ARGUMENT', 'Only a durable subscription (one with a name) can be acknowledged');
       }
       if (db.current === undefined) {
-        throw new GlyphError('GC_TRANSACTION', 'acknowledge() belongs inside db.transaction(), with what the handler writes');
+        throw new GlyphError(
+          'GC_TRANSACTION',
+          'acknowledge() belongs inside db.transaction(), with what the handler writes',
+        );
       }
       registry.moveCursor(subscriber.id, to);
       if (reset !== undefined) registry.clearReset(subscriber.id, reset);

@@ -152,7 +152,7 @@ export class Subscriptions {
 
 function checkOptions(handler: EventHandler, options: SubscribeOptions): void {
   if (typeof handler !== 'function') throw new GlyphError('GC_BAD_ARGUMENT', 'subscribe() takes a handler function');
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || (options as SubscribeOptions | null) === null) {
     throw new GlyphError('GC_BAD_ARGUMENT', 'The options of subscribe() are an object');
   }
   const { name, from, filter, debounce, signal } = options;
@@ -162,9 +162,11 @@ function checkOptions(handler: EventHandler, options: SubscribeOptions): void {
   const bad = (option: string, wanted: string, given: unknown): GlyphError =>
     new GlyphError('GC_BAD_OPTION', `subscribe(): "${option}" is ${wanted}, not ${JSON.stringify(given)}`);
   if (name !== undefined && (typeof name !== 'string' || name === '')) throw bad('name', 'a non-empty string', name);
-  if (from !== undefined && from !== 'now' && !(Number.isSafeInteger(from) && from >= 0)) throw bad('from', "'now' or a seq", from);
+  if (from !== undefined && from !== 'now' && !(Number.isSafeInteger(from) && from >= 0))
+    throw bad('from', "'now' or a seq", from);
   if (filter !== undefined && typeof filter !== 'function') throw bad('filter', 'a function', filter);
-  if (debounce !== undefined && !(Number.isFinite(debounce) && debounce >= 0)) throw bad('debounce', 'a number of ms', debounce);
+  if (debounce !== undefined && !(Number.isFinite(debounce) && debounce >= 0))
+    throw bad('debounce', 'a number of ms', debounce);
 }
 
 export function parseReset(stored: string | null): Reset | undefined {

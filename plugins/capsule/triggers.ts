@@ -227,8 +227,12 @@ function uniqueColumns(layout: TableLayout, keys: readonly UniqueKey[]): string 
   const names = new Set<string>();
   for (const index of layout.key) names.add(quoteName(layout.columns[index]?.name ?? ''));
   for (const key of keys) for (const part of key.parts) if (part.isColumn) names.add(part.sql);
-  const generated = new Set(layout.columns.filter((column) => column.generated === true).map((column) => quoteName(column.name)));
-  if (keys.some((key) => key.where !== undefined || key.parts.some((part) => !part.isColumn || generated.has(part.sql)))) {
+  const generated = new Set(
+    layout.columns.filter((column) => column.generated === true).map((column) => quoteName(column.name)),
+  );
+  if (
+    keys.some((key) => key.where !== undefined || key.parts.some((part) => !part.isColumn || generated.has(part.sql)))
+  ) {
     for (const column of layout.columns) names.add(quoteName(column.name));
   }
   // SQLite does not check these names, and an UPDATE may name the rowid by any of them.

@@ -10,6 +10,6 @@ export function logLine(line: { readonly skill?: string; readonly at: number; re
   const time = paint('dim', clockTime(new Date(line.at)));
   const who = line.skill === undefined ? '' : `${paint('cyan', printable(line.skill))} `;
   const word = line.level === 'info' ? '' : `${paint(COLOUR[line.level], line.level)} `;
-  const [first = '', ...rest] = line.message.trimEnd().split('\n').map(printable);
+  const [first = '', ...rest] = line.message.trimEnd().replaceAll('\t', ' ').split('\n').map(printable);
   return [`${time} ${who}${word}${first}`, ...rest.map((text) => `         ${text}`)].join('\n');
 }

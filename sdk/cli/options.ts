@@ -1,5 +1,6 @@
 /** What several commands' options have in common: how they are read, and how their help ends. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_DB, DEFAULT_SKILLS } from './paths.ts';
 
 /** A whole number from 0 on. */
 export function wholeNumber(text: string): number {
@@ -13,6 +14,17 @@ export function repeated(value: string, before: readonly string[] | undefined): 
   if (value === '') throw new InvalidArgumentError('It must not be empty.');
   return [...(before ?? []), value];
 }
+
+/** `--db FILE`, the database of the current folder unless told. */
+export const dbOption = (): Option => new Option('--db <file>', 'SQLite file').default(DEFAULT_DB, DEFAULT_DB);
+
+/** `--skills DIR`, which may be repeated; undefined when it is not given. */
+export const skillsOption = (): Option =>
+  new Option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`).argParser(repeated);
+
+/** An option with a default that is shown without quotes. */
+export const withDefault = (flags: string, description: string, value: string): Option =>
+  new Option(flags, description).default(value, value);
 
 /** Examples below a command's help: what is typed, and what it does. */
 export function examples(...lines: readonly (readonly [command: string, meaning: string])[]): string {

@@ -1,6 +1,7 @@
 /** Checks of the file as a SQLite database: can it be opened and written, is it sound, in which mode is it. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { messageOf } from '../../kernel/errors.ts';
 import { fail, ok, warn } from './checks.ts';
 import type { Finding } from './checks.ts';
 import type { Connection } from './connection.ts';
@@ -39,7 +40,7 @@ export function checkWal(path: string, format: (bytes: number) => string): reado
 }
 
 export function checkIntegrity(connection: Connection): Finding {
-  const errors = (connection.prepare('PRAGMA quick_check').pluck().all() as string[]).filter((line) => line !== 'ok');
+  const errors = quickCheck(connection).filter((line) => line !== 'ok');
   if (errors.length === 0) return ok('integrity', 'quick_check found nothing wrong');
   const more = errors.length > SHOWN_ERRORS ? `; and ${errors.length - SHOWN_ERRORS} more` : '';
   return fail(
@@ -47,4 +48,13 @@ export function checkIntegrity(connection: Connection): Finding {
     `the file is damaged: ${errors.slice(0, SHOWN_ERRORS).join('; ')}${more}`,
     'Restore a backup, or save what is readable with the sqlite3 shell: .recover',
   );
+}
+
+function quickCheck(connection: Connection): readonly string[] {
+  try {
+    return connection.prepare('PRAGMA quick_check').pluck().all() as string[];
+  } catch (error) {
+    // Damage of some kinds keeps SQLite from looking at all.
+    return [messageOf(error)];
+  }
 }

@@ -1,9 +1,9 @@
 /** `glyphcase inspect`: the state of a database's capsule, without becoming a host of it. */
 import type { Command } from 'commander';
 import type { CapsuleState, SkillState, SubscriptionState } from '../../maintenance/state.ts';
-import { examples } from '../options.ts';
+import { dbOption, examples } from '../options.ts';
 import { count, formatBytes, formatMs, paint, print, printPrettyJson, printable, progress, table } from '../output.ts';
-import { DEFAULT_DB, existingDatabase, shown } from '../paths.ts';
+import { existingDatabase, shown } from '../paths.ts';
 import { stateNow, stateText } from '../states.ts';
 
 interface InspectOptions {
@@ -16,7 +16,7 @@ export function addInspect(program: Command): void {
     .command('inspect')
     .summary('show hosts, watchers, subscriptions, skills and the log')
     .description('Shows what is at work on a database: hosts, watched tables, subscriptions and how far they are, skills, the log. Only reads.')
-    .option('--db <file>', 'SQLite file', DEFAULT_DB)
+    .addOption(dbOption())
     .option('--json', 'the whole state as JSON')
     .addHelpText(
       'after',

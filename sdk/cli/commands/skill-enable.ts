@@ -4,9 +4,9 @@ import { GlyphError, messageOf } from '../../../kernel/errors.ts';
 import type { Manifest } from '../../../plugins/skills/types.ts';
 import type { ControlRow } from '../../maintenance/skill-control.ts';
 import { Failure } from '../errors.ts';
-import { examples, repeated } from '../options.ts';
+import { dbOption, examples, skillsOption } from '../options.ts';
 import { note, paint, print, printable } from '../output.ts';
-import { DEFAULT_DB, DEFAULT_SKILLS, existingDatabase } from '../paths.ts';
+import { DEFAULT_SKILLS, existingDatabase } from '../paths.ts';
 import { stateText } from '../states.ts';
 
 /** How long a running host is given to follow, in ms. */
@@ -27,8 +27,8 @@ export function addSkillEnable(skill: Command): void {
         'network, functions of the host, schema changes, "*". It shows what that is. A running "glyphcase start" follows at once.',
     )
     .argument('<id>', 'the skill')
-    .option('--db <file>', 'SQLite file', DEFAULT_DB)
-    .option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`, repeated)
+    .addOption(dbOption())
+    .addOption(skillsOption())
     .addHelpText('after', examples(['glyphcase skill enable search-index', 'approve and run it']))
     .action(enable);
 }
@@ -39,8 +39,8 @@ export function addSkillDisable(skill: Command): void {
     .summary('stop a skill for good')
     .description('Stops a skill, also after a restart; its data and its place in the log stay. A running "glyphcase start" follows at once.')
     .argument('<id>', 'the skill')
-    .option('--db <file>', 'SQLite file', DEFAULT_DB)
-    .option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`, repeated)
+    .addOption(dbOption())
+    .addOption(skillsOption())
     .addHelpText('after', examples(['glyphcase skill disable audit-trail', 'until it is enabled again']))
     .action(disable);
 }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { SkillState } from '../../maintenance/state.ts';
-import { examples, repeated } from '../options.ts';
+import { dbOption, examples, skillsOption } from '../options.ts';
 import { formatMs, note, print, printPrettyJson, printable, table } from '../output.ts';
 import { DEFAULT_DB, DEFAULT_SKILLS, existingDatabase, shown } from '../paths.ts';
 import { stateNow, stateText } from '../states.ts';
@@ -27,8 +27,8 @@ export function addSkillList(skill: Command): void {
     .command('list')
     .summary('list skills and their states')
     .description('Lists the skills that the database knows and those that lie in the skills folders, with the state in the running host.')
-    .option('--db <file>', 'SQLite file', DEFAULT_DB)
-    .option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`, repeated)
+    .addOption(dbOption())
+    .addOption(skillsOption())
     .option('--json', 'as JSON')
     .addHelpText('after', examples(['glyphcase skill list', 'the skills here'], ['glyphcase skill list --json', 'for a program']))
     .action(list);

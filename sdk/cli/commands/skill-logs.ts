@@ -4,9 +4,9 @@ import { GlyphError } from '../../../kernel/errors.ts';
 import type { StoredLogLine } from '../../maintenance/skill-logs.ts';
 import { untilStopped } from '../lifetime.ts';
 import { logLine } from '../log-lines.ts';
-import { examples, wholeNumber } from '../options.ts';
+import { dbOption, examples, wholeNumber } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { DEFAULT_DB, existingDatabase } from '../paths.ts';
+import { existingDatabase } from '../paths.ts';
 
 const DEFAULT_LIMIT = 50;
 const POLL_MS = 200;
@@ -26,7 +26,7 @@ export function addSkillLogs(skill: Command): void {
     .argument('[id]', 'one skill')
     .option('-f, --follow', 'go on with what is logged from now on, until Ctrl-C')
     .option('--limit <n>', 'the newest so many lines; 0 for all', wholeNumber, DEFAULT_LIMIT)
-    .option('--db <file>', 'SQLite file', DEFAULT_DB)
+    .addOption(dbOption())
     .option('--json', 'one line of JSON per line')
     .addHelpText('after', examples(['glyphcase skill logs', 'the newest lines of all'], ['glyphcase skill logs order-totals -f', 'follow one']))
     .action(logs);

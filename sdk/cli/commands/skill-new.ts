@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { GlyphError } from '../../../kernel/errors.ts';
 import { UsageError } from '../errors.ts';
-import { examples } from '../options.ts';
+import { examples, withDefault } from '../options.ts';
 import { paint, print } from '../output.ts';
 import { DEFAULT_SKILLS, shown } from '../paths.ts';
 
@@ -19,8 +19,8 @@ export function addSkillNew(skill: Command): void {
     .summary('make the folder of a new skill')
     .description('Makes the folder of a new skill: manifest.json, main.lua and README.md. A running host picks it up at once.')
     .argument('<id>', 'name of the skill and its folder: lower-case letters, digits and single hyphens')
-    .option('--dir <folder>', 'where skills live', DEFAULT_SKILLS)
-    .option('--table <name>', 'table that it watches', 'orders')
+    .addOption(withDefault('--dir <folder>', 'where skills live', DEFAULT_SKILLS))
+    .addOption(withDefault('--table <name>', 'table that it watches', 'orders'))
     .addHelpText(
       'after',
       examples(

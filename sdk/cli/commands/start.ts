@@ -1,12 +1,13 @@
 /** `glyphcase start`: the host, on a database file, with the skills of a folder, until Ctrl-C. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { GlyphError } from '../../../kernel/errors.ts';
 import type { GlyphCaseConfig } from '../../config.ts';
 import type { FileConfig } from '../config-file.ts';
 import { untilStopped } from '../lifetime.ts';
-import { examples, repeated } from '../options.ts';
+import { examples, repeated, skillsOption } from '../options.ts';
 import { DEFAULT_DB, DEFAULT_SKILLS, isFolder, shown } from '../paths.ts';
 import type { Reporter } from '../reporter.ts';
 
@@ -30,8 +31,8 @@ export function addStart(program: Command): void {
         'A new database gets the tables of a small shop to play with.',
     )
     .option('--db <file>', `SQLite file (default: ${DEFAULT_DB})`)
-    .option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`, repeated)
-    .option('--plugins <dir>', 'folder with plugins; may be repeated', repeated)
+    .addOption(skillsOption())
+    .addOption(new Option('--plugins <dir>', 'folder with plugins; may be repeated').argParser(repeated).hideHelp())
     .option('--config <file>', 'options of the host: JSON, or a module with a default export; flags win')
     .option('--no-sample', 'leave a new database empty')
     .option(
