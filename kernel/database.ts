@@ -72,8 +72,8 @@ export class KernelDatabase implements Database {
     this.#forRows = new StatementCache(this.sqlite);
     this.access = createAccess(this.sqlite);
     this.rows = createRows(this, options.hooks);
-    this.#prepare = this.sqlite.prepare.bind(this.sqlite) as (sql: string) => BetterSqlite3.Statement;
-    this.#exec = this.sqlite.exec.bind(this.sqlite) as unknown as (sql: string) => void;
+    this.#prepare = this.sqlite.prepare.bind(this.sqlite);
+    this.#exec = this.sqlite.exec.bind(this.sqlite);
     const busyTimeout = options.busyTimeout ?? 5000;
     this.#writer = new Writer({
       sqlite: this.sqlite,

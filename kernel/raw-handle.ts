@@ -5,7 +5,7 @@
  * capsule's poll of `data_version`. Invariant: a wrapper costs one property read per statement inside a transaction.
  */
 import type BetterSqlite3 from 'better-sqlite3';
-import { isBusy } from './transactions.ts';
+import { isBusy } from './transaction-errors.ts';
 
 export interface RawHandleEvents {
   /** A statement ran and no transaction is open: something may have been committed. */

@@ -15,7 +15,7 @@ import type { Transaction, TransactionOptions } from './database-types.ts';
 import { GlyphError } from './errors.ts';
 import type { KernelHooks } from './hooks.ts';
 import { sqlError } from './sql-errors.ts';
-import { isThenable } from './time-limit.ts';
+import { asError, assertOpen, assertSynchronous, isBusy, locked } from './transaction-errors.ts';
 import { Turn } from './turn.ts';
 
 /** One level of nesting: the outside (no transaction), a transaction, or a savepoint in it. */
@@ -140,7 +140,7 @@ export class Writer {
     const frame = this.#opened(-1, {});
     try {
       fn();
-      this.#assertOpen();
+      assertOpen(this.#options.sqlite);
       this.#commit.run();
     } catch (error) {
       if (this.#options.sqlite.inTransaction) this.#rollback.run();
@@ -176,7 +176,7 @@ export class Writer {
       if (sqlite.inTransaction) sqlite.exec('ROLLBACK TO gc_sync; RELEASE gc_sync');
       throw error;
     }
-    this.#assertOpen();
+    assertOpen(this.#options.sqlite);
     sqlite.exec('RELEASE gc_sync');
     return result;
   }
@@ -207,7 +207,7 @@ export class Writer {
       if (this.#tryBegin()) return settle(run, release);
     } catch (error) {
       release();
-      return Promise.reject(error as Error);
+      return Promise.reject(asError(error));
     }
     return this.#beginRetrying(run).finally(release);
   }
@@ -257,7 +257,7 @@ export class Writer {
     try {
       const result = await this.#storage.run(frame, () => fn(transaction));
       await frame.turn.idle();
-      this.#assertOpen();
+      assertOpen(this.#options.sqlite);
       sqlite.exec(`RELEASE ${name}`);
       return result;
     } catch (error) {
@@ -283,7 +283,7 @@ export class Writer {
 
   #finish(frame: Frame): void {
     const transaction = frame.transaction as Transaction;
-    this.#assertOpen();
+    assertOpen(this.#options.sqlite);
     this.#options.hooks.preCommit.call(transaction);
     try {
       this.#commit.run();
@@ -305,13 +305,6 @@ export class Writer {
   #closed(frame: Frame): void {
     frame.live = false;
     this.#open = undefined;
-  }
-
-  #assertOpen(): void {
-    if (this.#options.sqlite.inTransaction) return;
-    throw new GlyphError('GC_TRANSACTION', 'A statement ended the transaction by itself', {
-      hint: 'Leave COMMIT, ROLLBACK and "OR ROLLBACK" to transaction().',
-    });
   }
 
   #tryBegin(): boolean {
@@ -337,7 +330,7 @@ export class Writer {
     const until = performance.now() + this.#options.busyTimeout;
     for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
       if (performance.now() >= until) throw locked(this.#options.busyTimeout);
-      // Real time on purpose: another process does not follow the injected clock.
+      // eslint-disable-next-line no-restricted-globals -- real time: another process does not follow the injected clock
       await new Promise((resolve) => setTimeout(resolve, pause + ATTEMPT_MS * Math.random()));
       if (this.#tryBegin()) return await run();
     }
@@ -348,30 +341,8 @@ function settle<T>(run: () => T, release: () => void): Promise<T> {
   try {
     return Promise.resolve(run());
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(asError(error));
   } finally {
     release();
   }
-}
-
-/** A promise would go on after the COMMIT. */
-function assertSynchronous(result: unknown): void {
-  if (!isThenable(result)) return;
-  result.then(undefined, () => undefined);
-  throw new GlyphError(
-    'GC_TRANSACTION',
-    'A function for a synchronous transaction returned a promise; nothing was written',
-    {
-      hint: 'Use transaction(), which takes asynchronous functions.',
-    },
-  );
-}
-
-/** True for SQLITE_BUSY in all its kinds. */
-export function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
-}
-
-function locked(waited: number): GlyphError {
-  return new GlyphError('GC_LOCKED', `The database is locked by another writer (waited ${waited} ms)`);
 }

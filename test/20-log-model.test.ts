@@ -123,15 +123,16 @@ async function step(run: Run, numbers: readonly number[]): Promise<void> {
   } else if (kind < 6) {
     history.push('BEGIN');
     connection.exec('BEGIN');
+    const ended = (): boolean => !connection.inTransaction;
     for (let left = 1 + choices.below(4); left > 0; left -= 1) {
       execute(run, choices, raw);
       // OR ROLLBACK ends the transaction by itself.
-      if (!connection.inTransaction) return;
+      if (ended()) return;
       if (!choices.once(3)) continue;
       history.push('SAVEPOINT');
       connection.exec('SAVEPOINT s');
       execute(run, choices, raw);
-      if (!connection.inTransaction) return;
+      if (ended()) return;
       const back = choices.once(2);
       history.push(back ? 'ROLLBACK TO' : 'RELEASE');
       connection.exec(back ? 'ROLLBACK TO s; RELEASE s' : 'RELEASE s');

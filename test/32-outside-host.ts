@@ -3,7 +3,6 @@
  * `node 32-outside-host.ts FILE`.
  */
 import { createKernel } from '../kernel/kernel.ts';
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
 import batching from '../plugins/batching/index.ts';
 import capsule from '../plugins/capsule/index.ts';
 import type { CapsuleService } from '../plugins/capsule/types.ts';
@@ -15,7 +14,7 @@ kernel.plugins.loadAll([
   { definition: batching, config: { batchInterval: 1, batchSize: 7 } },
 ]);
 const { db } = kernel;
-const service = kernel.plugins.use('capsule') as CapsuleService;
+const service = kernel.plugins.use<CapsuleService>('capsule');
 service.subscribe(
   service.watch('t'),
   (events, batch) =>

@@ -1,7 +1,6 @@
 /** A program that writes until it is killed or told to stop: `node 32-outside-writer.ts FILE WHO MODE MS`. MODE: host, raw or plain. */
 import BetterSqlite3 from 'better-sqlite3';
 import { createKernel } from '../kernel/kernel.ts';
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
 import batching from '../plugins/batching/index.ts';
 import capsule from '../plugins/capsule/index.ts';
 
@@ -37,10 +36,7 @@ if (mode === 'plain') {
   }
 } else {
   const kernel = createKernel({ filename: file, version: '1.0.0', busyTimeout: 20_000 });
-  kernel.plugins.loadAll([
-    capsule,
-    { definition: batching, config: { batchInterval: 0 } },
-  ]);
+  kernel.plugins.loadAll([capsule, { definition: batching, config: { batchInterval: 0 } }]);
   const { db } = kernel;
   console.log('ready');
   while (Date.now() < until) {

@@ -604,7 +604,7 @@ describe('reset', () => {
     never.capsule.look();
     await settle();
     // The process dies here: nothing of its close() runs.
-    sqlite3(host.file, 'UPDATE _capsule_hosts SET pid = 0');
+    sqlite3(host.file, 'UPDATE _capsule_hosts SET pid = 2147483646');
     const first = collector();
     const next = durably(host.file, first.handler);
     await next.flush();

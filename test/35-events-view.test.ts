@@ -184,6 +184,15 @@ describe('row_id', () => {
 });
 
 describe('wide tables', () => {
+  test.each([17, 40, 200])('%i columns and no key: other programs write it as before', async (width) => {
+    const names = Array.from({ length: width }, (_, index) => `c${index}`);
+    const host = openHost({ schema: `CREATE TABLE t(${names.join(', ')}); CREATE UNIQUE INDEX by_last ON t(c${width - 1})` });
+    const got = host.collect(host.capsule.watch('t'));
+    sqlite3(host.file, `INSERT INTO t(c0, c${width - 1}) VALUES (1, 'x')`, `REPLACE INTO t(c0, c${width - 1}) VALUES (2, 'x')`, 'UPDATE t SET c1 = 3', 'UPDATE t SET rowid = 9', 'DELETE FROM t');
+    await host.flush();
+    expect(got.short).toEqual(['INSERT 1', 'DELETE 1', 'INSERT 2', 'UPDATE 2', 'UPDATE 9', 'DELETE 9']);
+  });
+
   test.each([3, 16, 17, 70, 200, 998])('%i columns: the file stays readable for older programs', async (width) => {
     const host = openHost();
     const names = Array.from({ length: width }, (_, index) => `c${index}`);

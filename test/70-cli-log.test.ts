@@ -11,7 +11,8 @@ function manyRows(): ReturnType<typeof openHost> {
   const host = openHost({ schema: 'CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY)' });
   host.capsule.watch('a');
   host.capsule.watch('b');
-  for (let id = 1; id <= 100; id += 1) host.run(`INSERT INTO a VALUES (${id})${id % 10 === 0 ? `; INSERT INTO b VALUES (${id})` : ''}`);
+  for (let id = 1; id <= 100; id += 1)
+    host.run(`INSERT INTO a VALUES (${id})${id % 10 === 0 ? `; INSERT INTO b VALUES (${id})` : ''}`);
   return host;
 }
 
@@ -59,7 +60,10 @@ describe('log', () => {
     host.run('INSERT INTO t VALUES (1, 5)');
     sqlite3(host.file, 'REPLACE INTO t VALUES (2, 5)');
     const { stdout } = await cli(['log', host.file]);
-    const lines = stdout.trim().split('\n').map((line) => line.replace(/^\S+ \S+ +\d+ /, ''));
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^\S+ \S+ +\d+ /, ''));
     expect(lines).toEqual(['INSERT t 1  id=1 a=5 · host', 'DELETE t 1  id=1 a=5', 'INSERT t 2  id=2 a=5']);
   });
 
@@ -68,7 +72,11 @@ describe('log', () => {
     const host = openHost({ schema: `CREATE TABLE wide (id INTEGER PRIMARY KEY, ${columns.join(', ')})` });
     host.capsule.watch('wide');
     for (let id = 1; id <= 5; id += 1) host.run(`INSERT INTO wide (id, c0, c39) VALUES (${id}, 'first', 'last')`);
-    for (const args of [['--limit', '1'], ['--since', '12'], ['--since', '13']]) {
+    for (const args of [
+      ['--limit', '1'],
+      ['--since', '12'],
+      ['--since', '13'],
+    ]) {
       const event = jsonLines((await cli(['log', host.file, '--json', ...args])).stdout).at(-1);
       expect(event).toMatchObject({ rowId: 5, newData: { c0: 'first', c39: 'last' } });
     }
@@ -76,7 +84,10 @@ describe('log', () => {
 
   test('reads an archive', async () => {
     const archive = tempFile('archive.db');
-    const host = openHost({ schema: 'CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)', capsule: { archive, retentionDays: 0 } });
+    const host = openHost({
+      schema: 'CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)',
+      capsule: { archive, retentionDays: 0 },
+    });
     host.capsule.watch('t');
     host.run("INSERT INTO t (a) VALUES ('old')");
     await host.flush();

@@ -6,7 +6,8 @@ import { cli, startCli } from './70-cli-support.ts';
 import { openHost, sqlite3, tempDir, tempFile } from './support.ts';
 import type { Host } from './support.ts';
 
-const SCHEMA = 'CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT UNIQUE, note TEXT); CREATE TABLE other (id INTEGER PRIMARY KEY)';
+const SCHEMA =
+  'CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT UNIQUE, note TEXT); CREATE TABLE other (id INTEGER PRIMARY KEY)';
 const objects = (file: string): string => sqlite3(file, 'SELECT group_concat(name) FROM sqlite_schema').trim();
 
 /** A host that was closed: one kept table, one durable subscription, some rows. */
@@ -71,7 +72,9 @@ interface Finding {
   readonly advice?: string;
 }
 
-async function examine(file: string): Promise<{ readonly code: number | null; readonly bad: readonly Finding[]; readonly all: readonly Finding[] }> {
+async function examine(
+  file: string,
+): Promise<{ readonly code: number | null; readonly bad: readonly Finding[]; readonly all: readonly Finding[] }> {
   const { code, stdout } = await cli(['doctor', file, '--json']);
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   return { code, all: findings, bad: findings.filter((finding) => finding.level !== 'ok') };
@@ -103,12 +106,21 @@ describe('doctor', () => {
 
   test('fails when triggers are missing or not as they should be', async () => {
     const { file } = await closedHost();
-    const names = sqlite3(file, "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'orders'").trim().split('\n');
+    const names = sqlite3(file, "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'orders'")
+      .trim()
+      .split('\n');
     sqlite3(file, `DROP TRIGGER "${names[0] ?? ''}"`);
-    expect(await examine(file)).toMatchObject({ code: 1, bad: [{ level: 'fail', topic: 'table orders', message: expect.stringContaining('some of its triggers') as string }] });
+    expect(await examine(file)).toMatchObject({
+      code: 1,
+      bad: [
+        { level: 'fail', topic: 'table orders', message: expect.stringContaining('some of its triggers') as string },
+      ],
+    });
     sqlite3(file, ...names.slice(1).map((name) => `DROP TRIGGER "${name}"`));
     const { bad } = await examine(file);
-    expect(bad).toMatchObject([{ level: 'fail', message: expect.stringContaining('changes made now are not recorded') as string }]);
+    expect(bad).toMatchObject([
+      { level: 'fail', message: expect.stringContaining('changes made now are not recorded') as string },
+    ]);
     const human = await cli(['doctor', file]);
     expect(human.stdout).toMatch(/fail +table orders/);
     expect(human.stdout).toContain('→ The next host puts it right');
@@ -118,15 +130,24 @@ describe('doctor', () => {
   test('sees a schema that another program has changed', async () => {
     const { file } = await closedHost();
     sqlite3(file, 'ALTER TABLE orders ADD COLUMN extra TEXT');
-    expect(await examine(file)).toMatchObject({ code: 1, bad: [{ topic: 'table orders', message: expect.stringContaining('another program changed') as string }] });
+    expect(await examine(file)).toMatchObject({
+      code: 1,
+      bad: [{ topic: 'table orders', message: expect.stringContaining('another program changed') as string }],
+    });
     sqlite3(file, 'DROP TABLE orders');
-    expect(await examine(file)).toMatchObject({ code: 0, bad: [{ level: 'warn', message: expect.stringContaining('does not exist') as string }] });
+    expect(await examine(file)).toMatchObject({
+      code: 0,
+      bad: [{ level: 'warn', message: expect.stringContaining('does not exist') as string }],
+    });
   });
 
   test("warns of another program's trigger that is newer than ours", async () => {
     const { file } = await closedHost();
     sqlite3(file, 'CREATE TRIGGER mine AFTER INSERT ON orders BEGIN DELETE FROM other; END');
-    expect(await examine(file)).toMatchObject({ code: 0, bad: [{ level: 'warn', message: expect.stringContaining('mine is newer') as string }] });
+    expect(await examine(file)).toMatchObject({
+      code: 0,
+      bad: [{ level: 'warn', message: expect.stringContaining('mine is newer') as string }],
+    });
   });
 
   test('warns of hosts that died and cursors that hold the log', async () => {
@@ -156,7 +177,10 @@ describe('doctor', () => {
     expect(bad).toContainEqual(expect.objectContaining({ level: 'fail', topic: 'integrity' }));
     const none = tempFile('none.db');
     writeFileSync(none, 'This is no database, but a text of some length.'.repeat(50));
-    expect(await examine(none)).toMatchObject({ code: 1, bad: [{ topic: 'file', message: expect.stringContaining('not a SQLite database') as string }] });
+    expect(await examine(none)).toMatchObject({
+      code: 1,
+      bad: [{ topic: 'file', message: expect.stringContaining('not a SQLite database') as string }],
+    });
   });
 
   test.skipIf(process.getuid?.() === 0)('fails for a file that this user may not write', async () => {
@@ -195,7 +219,10 @@ describe('detach', () => {
     expect(refused.code).toBe(1);
     expect(objects(host.file)).toContain('_capsule_log');
     await host.close();
-    sqlite3(host.file, `INSERT INTO _capsule_hosts(id, machine, pid, position) VALUES ('x', '${hostname()}', ${process.pid}, 0)`);
+    sqlite3(
+      host.file,
+      `INSERT INTO _capsule_hosts(id, machine, pid, position) VALUES ('x', '${hostname()}', ${process.pid}, 0)`,
+    );
     expect((await cli(['detach', host.file, '--force'])).code).toBe(0);
     expect(objects(host.file)).not.toContain('_capsule');
   });

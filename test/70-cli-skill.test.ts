@@ -9,13 +9,16 @@ const MANIFEST = { version: '1.0.0', watches: ['orders'], permissions: { databas
 const SAY = 'function on_data_changed(t, op, row, event) log.info("seen", op, event.row_id) end\n';
 
 describe('skill new', () => {
-  test.each([['Orders'], ['order mail'], ['-x'], ['x--y'], ['../x'], ['x'.repeat(65)]])('refuses the id %j', async (id) => {
-    const folder = tempDir();
-    const { code, stderr } = await cli(['skill', 'new', '--', id], { cwd: folder });
-    expect(stderr).toContain('is no id for a skill');
-    expect(code).toBe(2);
-    expect(existsSync(join(folder, 'skills'))).toBe(false);
-  });
+  test.each([['Orders'], ['order mail'], ['-x'], ['x--y'], ['../x'], ['x'.repeat(65)]])(
+    'refuses the id %j',
+    async (id) => {
+      const folder = tempDir();
+      const { code, stderr } = await cli(['skill', 'new', '--', id], { cwd: folder });
+      expect(stderr).toContain('is no id for a skill');
+      expect(code).toBe(2);
+      expect(existsSync(join(folder, 'skills'))).toBe(false);
+    },
+  );
 
   test('makes a skill that passes its check and works in a running host', async () => {
     const folder = tempDir();
@@ -41,12 +44,20 @@ describe('skill new', () => {
 });
 
 /** Checks a skill made of these files; returns its lines without the path of the folder. */
-async function check(files: Readonly<Record<string, string | object>>): Promise<{ readonly code: number | null; readonly lines: readonly string[] }> {
+async function check(
+  files: Readonly<Record<string, string | object>>,
+): Promise<{ readonly code: number | null; readonly lines: readonly string[] }> {
   const folder = tempDir();
   writeSkill(folder, 'x', files);
   const { code, stdout, stderr } = await cli(['skill', 'check', 'skills/x'], { cwd: folder });
   expect(stderr).toBe('');
-  return { code, lines: stdout.trim().split('\n').map((line) => line.replace('skills/x/', '')) };
+  return {
+    code,
+    lines: stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.replace('skills/x/', '')),
+  };
 }
 
 describe('skill check', () => {
@@ -58,7 +69,12 @@ describe('skill check', () => {
 
   test('finds nothing wrong with the skills that come with GlyphCase', async () => {
     const { code, stdout } = await cli(['skill', 'check', 'skills'], { cwd: root });
-    expect(stdout.trim().split('\n').map((line) => line.split(/\s+/)[0])).toEqual(expect.arrayContaining(['ok']));
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/\s+/)[0]),
+    ).toEqual(expect.arrayContaining(['ok']));
     expect(stdout).not.toContain('warning');
     expect(code).toBe(0);
   });
@@ -80,9 +96,15 @@ describe('skill check', () => {
         'fail  x  1 Lua file, 2 errors',
       ],
     });
-    expect((await check({ 'manifest.json': '{ "id": "x",\n "version": }', 'main.lua': '' })).lines[0]).toMatch(/^manifest\.json:2: error: not valid JSON/);
-    expect((await check({ 'manifest.json': { id: 'y', version: '1.0.0' }, 'main.lua': '' })).lines[0]).toMatch(/^manifest\.json:2: error: id: must be the folder's name/);
-    expect((await check({ 'manifest.json': { id: 'x', version: '1.0.0' } })).lines[0]).toMatch(/error: main: there is no file "main.lua"/);
+    expect((await check({ 'manifest.json': '{ "id": "x",\n "version": }', 'main.lua': '' })).lines[0]).toMatch(
+      /^manifest\.json:2: error: not valid JSON/,
+    );
+    expect((await check({ 'manifest.json': { id: 'y', version: '1.0.0' }, 'main.lua': '' })).lines[0]).toMatch(
+      /^manifest\.json:2: error: id: must be the folder's name/,
+    );
+    expect((await check({ 'manifest.json': { id: 'x', version: '1.0.0' } })).lines[0]).toMatch(
+      /error: main: there is no file "main.lua"/,
+    );
   });
 
   test('compiles every Lua file and runs none', async () => {
@@ -96,14 +118,37 @@ describe('skill check', () => {
   });
 
   test('knows the hooks, and what they need', async () => {
-    const misspelt = await check({ 'manifest.json': { id: 'x', ...MANIFEST }, 'main.lua': `${SAY}\nfunction on_instal() end\nfunction on_tick() end\non_tick()` });
-    expect(misspelt).toMatchObject({ code: 1, lines: ["main.lua:3: error: nothing calls on_instal() (did you mean 'on_install'?)", expect.any(String) as string] });
-    const hook = await check({ 'manifest.json': { id: 'x', ...MANIFEST }, 'main.lua': `${SAY}function before_insert(t, d) return d end` });
-    expect(hook.lines[0]).toBe('main.lua:2: error: before_insert() is never called: manifest.json names no tables in permissions.hooks');
-    const unread = await check({ 'manifest.json': { id: 'x', version: '1.0.0', watches: ['orders'] }, 'main.lua': SAY });
+    const misspelt = await check({
+      'manifest.json': { id: 'x', ...MANIFEST },
+      'main.lua': `${SAY}\nfunction on_instal() end\nfunction on_tick() end\non_tick()`,
+    });
+    expect(misspelt).toMatchObject({
+      code: 1,
+      lines: [
+        "main.lua:3: error: nothing calls on_instal() (did you mean 'on_install'?)",
+        expect.any(String) as string,
+      ],
+    });
+    const hook = await check({
+      'manifest.json': { id: 'x', ...MANIFEST },
+      'main.lua': `${SAY}function before_insert(t, d) return d end`,
+    });
+    expect(hook.lines[0]).toBe(
+      'main.lua:2: error: before_insert() is never called: manifest.json names no tables in permissions.hooks',
+    );
+    const unread = await check({
+      'manifest.json': { id: 'x', version: '1.0.0', watches: ['orders'] },
+      'main.lua': SAY,
+    });
     expect(unread.lines[0]).toMatch(/^manifest\.json:5: error: watches\[0\]: it watches "orders" but may not read it/);
     const idle = await check({ 'manifest.json': { id: 'x', version: '1.0.0' }, 'main.lua': SAY });
-    expect(idle).toMatchObject({ code: 0, lines: [expect.stringMatching(/^main\.lua:1: warning: on_data_changed\(\) is never called/) as string, expect.any(String) as string] });
+    expect(idle).toMatchObject({
+      code: 0,
+      lines: [
+        expect.stringMatching(/^main\.lua:1: warning: on_data_changed\(\) is never called/) as string,
+        expect.any(String) as string,
+      ],
+    });
   });
 });
 
@@ -137,11 +182,17 @@ describe('skill list, logs, enable and disable', () => {
     const file = join(folder, 'glyphcase.db');
     const host = startCli(['start'], { cwd: folder });
     await host.shows('Ready');
-    expect(await cli(['skill', 'disable', 'sayer'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'sayer is disabled\n' });
+    expect(await cli(['skill', 'disable', 'sayer'], { cwd: folder })).toMatchObject({
+      code: 0,
+      stdout: 'sayer is disabled\n',
+    });
     sqlite3(file, 'INSERT INTO orders (user_id) VALUES (7)');
     expect((await cli(['skill', 'list', '--json'], { cwd: folder })).stdout).toContain('"now": "disabled"');
     expect(host.stdout).not.toContain('seen');
-    expect(await cli(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'sayer is active\n' });
+    expect(await cli(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({
+      code: 0,
+      stdout: 'sayer is active\n',
+    });
     // What happened meanwhile was kept for it.
     await host.shows('sayer seen INSERT 1');
     await host.stop();
@@ -154,14 +205,21 @@ describe('skill list, logs, enable and disable', () => {
 
   test('enable shows what it approves, and that waits again when more is asked for', async () => {
     const folder = tempDir();
-    const manifest = { id: 'wants', ...MANIFEST, permissions: { database: { read: ['orders'] }, network: ['api.example.com'] } };
+    const manifest = {
+      id: 'wants',
+      ...MANIFEST,
+      permissions: { database: { read: ['orders'] }, network: ['api.example.com'] },
+    };
     const dir = writeSkill(folder, 'wants', { 'main.lua': SAY, 'manifest.json': manifest });
     const host = startCli(['start'], { cwd: folder });
     await host.shows(/wants +1\.0\.0 +waiting/);
     const { stdout } = await cli(['skill', 'enable', 'wants'], { cwd: folder });
     expect(stdout).toBe('approved  permissions.network "api.example.com"\nwants is active\n');
     await host.shows('wants is active');
-    const more = { ...manifest, permissions: { ...manifest.permissions, network: ['api.example.com', 'evil.example.com'] } };
+    const more = {
+      ...manifest,
+      permissions: { ...manifest.permissions, network: ['api.example.com', 'evil.example.com'] },
+    };
     writeFileSync(join(dir, 'manifest.json'), JSON.stringify(more));
     await host.shows('permissions.network "evil.example.com", which waits for approval');
     await host.stop();
@@ -176,7 +234,10 @@ describe('skill list, logs, enable and disable', () => {
     sqlite3(join(folder, 'glyphcase.db'), "UPDATE _skills SET state = 'quarantined', error = 'it failed'");
     const second = startCli(['start'], { cwd: folder });
     await second.shows(/sayer +1\.0\.0 +quarantined/);
-    expect(await cli(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({ code: 0, stdout: 'sayer is active\n' });
+    expect(await cli(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({
+      code: 0,
+      stdout: 'sayer is active\n',
+    });
     await second.stop();
   });
 

@@ -50,11 +50,16 @@ describe('start', () => {
     copySkills(folder, 'order-totals');
     const host = startCli(['start'], { cwd: folder });
     await host.shows('Ctrl-C stops it.');
-    expect(host.stdout).toContain('glyphcase.db is new, with a small shop to play with: customers, orders, order_items');
+    expect(host.stdout).toContain(
+      'glyphcase.db is new, with a small shop to play with: customers, orders, order_items',
+    );
     expect(host.stdout).toMatch(/plugin +capsule +1\.0\.0 +active +[\d.]+ ms/);
     expect(host.stdout).toMatch(/skill +order-totals +1\.0\.0 +active +[\d.]+ ms/);
     const file = join(folder, 'glyphcase.db');
-    sqlite3(file, "INSERT INTO orders (user_id) VALUES (7); INSERT INTO order_items (order_id, price, quantity) VALUES (1, 4.5, 2)");
+    sqlite3(
+      file,
+      'INSERT INTO orders (user_id) VALUES (7); INSERT INTO order_items (order_id, price, quantity) VALUES (1, 4.5, 2)',
+    );
     // A second is what a person waits without wondering; ours is a tenth of it.
     await host.shows(/\d\d:\d\d:\d\d order-totals INSERT order_items 1 [\d.]+ ms/, 1000);
     expect(sqlite3(file, 'SELECT total FROM orders').trim()).toBe('9.0');
@@ -129,7 +134,9 @@ describe('start', () => {
     });
     expect(lines.find((line) => line['type'] === 'reaction')).toMatchObject({
       skill: 'sayer',
-      events: [{ operation: 'INSERT', tableName: 'orders', rowId: 1, newData: { user_id: 7, total: { $real: 'Infinity' } } }],
+      events: [
+        { operation: 'INSERT', tableName: 'orders', rowId: 1, newData: { user_id: 7, total: { $real: 'Infinity' } } },
+      ],
     });
     expect(lines.find((line) => line['type'] === 'log' && line['skill'] === 'sayer')).toMatchObject({ level: 'info' });
     expect(lines.at(-1)).toMatchObject({ type: 'stopped' });
@@ -140,8 +147,12 @@ describe('start', () => {
     writeSkill(folder, 'sayer', { 'main.lua': SAY, 'manifest.json': { id: 'sayer', ...MANIFEST } });
     const host = startCli(['start', '--quiet'], { cwd: folder });
     const file = join(folder, 'glyphcase.db');
-    await expect.poll(() => existsSync(file) && sqlite3(file, 'SELECT name FROM pragma_table_list').includes('_skills')).toBe(true);
-    await expect.poll(() => sqlite3(file, "SELECT state FROM _skills").trim(), { timeout: 5000 }).toBe('active');
+    await expect
+      .poll(() => existsSync(file) && sqlite3(file, 'SELECT name FROM pragma_table_list').includes('_skills'), {
+        timeout: 10_000,
+      })
+      .toBe(true);
+    await expect.poll(() => sqlite3(file, 'SELECT state FROM _skills').trim(), { timeout: 5000 }).toBe('active');
     sqlite3(file, 'INSERT INTO orders (user_id) VALUES (7)');
     await host.shows('sayer seen INSERT 1');
     await host.stop();
@@ -205,7 +216,9 @@ describe('permissions', () => {
     const host = startCli(['start'], { cwd: folder });
     await host.shows('Ready');
     expect(host.stdout).toMatch(/wants +1\.0\.0 +waiting/);
-    expect(host.stdout).toContain('permissions.network "api.example.com", which waits for approval: glyphcase skill enable wants');
+    expect(host.stdout).toContain(
+      'permissions.network "api.example.com", which waits for approval: glyphcase skill enable wants',
+    );
     await host.stop();
   });
 

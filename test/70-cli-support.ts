@@ -64,7 +64,8 @@ export function startCli(args: readonly string[], { cwd, env }: CliOptions = {})
       } catch {
         // Said below, with what was shown instead.
       }
-      if (!has(text)) throw new Error(`"${String(text)}" was not shown:\n${output.stdout}\n--- stderr\n${output.stderr}`);
+      if (!has(text))
+        throw new Error(`"${String(text)}" was not shown:\n${output.stdout}\n--- stderr\n${output.stderr}`);
     },
     stop(signal = 'SIGINT') {
       child.kill(signal);

@@ -73,7 +73,9 @@ describe('a mistake', () => {
 describe('help', () => {
   test('is there for every command, with an example', async () => {
     const names = commands();
-    expect(names).toEqual(expect.arrayContaining(['start', 'watch', 'log', 'inspect', 'doctor', 'detach', 'skill new']));
+    expect(names).toEqual(
+      expect.arrayContaining(['start', 'watch', 'log', 'inspect', 'doctor', 'detach', 'skill new']),
+    );
     for (const name of names.filter((one) => one !== 'skill')) {
       const help = helpOf(name);
       expect(help).toContain(`Usage: glyphcase ${name}`);
@@ -117,7 +119,9 @@ describe('a closed pipe', () => {
   test('ends a long output quietly', () => {
     const host = openHost({ schema: 'CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)' });
     host.capsule.watch('t');
-    host.run("WITH r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5000) INSERT INTO t (a) SELECT hex(randomblob(50)) FROM r");
+    host.run(
+      'WITH r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5000) INSERT INTO t (a) SELECT hex(randomblob(50)) FROM r',
+    );
     const { stdout, stderr } = shell(`${command} log "${host.file}" --limit 0 | head -2; echo "\${PIPESTATUS[0]}"`);
     expect(String(stdout).trim().split('\n').at(-1)).toBe('0');
     expect(String(stdout).split('\n')).toHaveLength(4);
@@ -143,7 +147,11 @@ function helpOf(name: string): string {
     command = command.commands.find((one) => one.name() === part) as typeof command;
   }
   let text = '';
-  command.configureOutput({ writeOut: (part) => (text += part), getOutHelpWidth: () => 80, getOutHasColors: () => false });
+  command.configureOutput({
+    writeOut: (part) => (text += part),
+    getOutHelpWidth: () => 80,
+    getOutHasColors: () => false,
+  });
   command.outputHelp();
   return text.trimEnd();
 }
@@ -159,7 +167,8 @@ test('docs/cli.md shows the help of every command as it is', async () => {
   // `npx vitest run test/70-cli-usage.test.ts -u` writes the page anew.
   const current = page.replace(
     BLOCK,
-    (_, name = '', between = '') => `## \`glyphcase${name}\`\n${between}\`\`\`text\n${helpOf(name.trim())}\n\`\`\``,
+    (_, name: string | undefined = '', between: string | undefined = '') =>
+      `## \`glyphcase${name}\`\n${between}\`\`\`text\n${helpOf(name.trim())}\n\`\`\``,
   );
   await expect(current).toMatchFileSnapshot(file);
 });

@@ -57,7 +57,10 @@ describe('watch', () => {
     );
     await watching.shows('DELETE', 1000);
     expect(await watching.stop()).toBe(0);
-    const lines = watching.stdout.trim().split('\n').map((line) => line.replace(/^\d\d:\d\d:\d\d +\d+ /, ''));
+    const lines = watching.stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^\d\d:\d\d:\d\d +\d+ /, ''));
     expect(lines).toEqual([
       "INSERT orders 2  id=2 status='it's' total=NULL big=9223372036854775807 picture=x'00ff'",
       "UPDATE orders 1  status: 'new' → 'paid', total: 0 → 9.5",
@@ -70,7 +73,13 @@ describe('watch', () => {
     const file = database("INSERT INTO orders (status) VALUES ('new')");
     const watching = startCli(['watch', file, 'orders', '--where', "WHERE status = 'paid'"]);
     await watching.shows('Watching');
-    sqlite3(file, "UPDATE orders SET status = 'paid'", 'UPDATE orders SET total = 1', "UPDATE orders SET status = 'sent'", 'UPDATE orders SET total = 2');
+    sqlite3(
+      file,
+      "UPDATE orders SET status = 'paid'",
+      'UPDATE orders SET total = 1',
+      "UPDATE orders SET status = 'sent'",
+      'UPDATE orders SET total = 2',
+    );
     await watching.shows('(leaves)');
     await watching.stop();
     expect(watching.stdout.match(/UPDATE orders 1(?: \(\w+\))?/g)).toEqual([

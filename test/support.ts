@@ -105,10 +105,9 @@ export function openHost(options: HostOptions = {}): Host {
     { definition: batchingPlugin as PluginDefinition, config: { batchInterval: 0, ...options.batching } },
     ...(options.plugins ?? []).map((definition) => ({ definition, config: {} })),
   ];
-  for (const report of kernel.plugins.loadAll(definitions))
-    if (report.error !== undefined) throw report.error;
-  const capsule = kernel.plugins.use('capsule') as CapsuleService;
-  const batching = kernel.plugins.use('batching') as BatchingService;
+  for (const report of kernel.plugins.loadAll(definitions)) if (report.error !== undefined) throw report.error;
+  const capsule = kernel.plugins.use<CapsuleService>('capsule');
+  const batching = kernel.plugins.use<BatchingService>('batching');
   return {
     kernel,
     db: kernel.db,

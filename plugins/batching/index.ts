@@ -69,7 +69,7 @@ class Batching implements BatchingService {
     this.#failure = undefined;
     this.#drain();
     await this.#delivering;
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw this.#failure as Error;
     await this.#capsule.settled(end);
   }
 

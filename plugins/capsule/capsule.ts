@@ -3,12 +3,11 @@
  *
  * Data flows one way: trigger → log → ledger (whose transaction) → commit seen → router (whose watcher) → delivery.
  */
-import { messageOf } from '../../sdk/plugin.ts';
 import type { Params, PluginContext } from '../../sdk/plugin.ts';
 import { CommitWatch } from './commits.ts';
 import type { CapsuleConfig } from './config.ts';
 import { Delivery } from './delivery.ts';
-import { findTable, readLayout } from './layout.ts';
+import { canWatch } from './layout.ts';
 import { Ledger } from './ledger.ts';
 import { LogReader } from './log-reader.ts';
 import { startReaction } from './react.ts';
@@ -163,9 +162,7 @@ export class Capsule implements CapsuleService {
   }
 
   canWatch(table: string): boolean {
-    if (findTable(this.#ctx.db, table) === undefined) return false;
-    readLayout(this.#ctx.db, table);
-    return true;
+    return canWatch(this.#ctx.db, table);
   }
 
   keep(table: string, options: TableOptions = {}): void {
@@ -245,7 +242,7 @@ export class Capsule implements CapsuleService {
 
   /** Takes everything of this host out of the file. Waits while somebody else holds the writer. */
   async close(): Promise<void> {
-    const { db, log } = this.#ctx;
+    const { db } = this.#ctx;
     this.#commits.stop();
     db.deferWrite(() => this.#upkeep.store());
     db.flushDeferred();
@@ -258,13 +255,7 @@ export class Capsule implements CapsuleService {
       this.#registry.leave();
       this.#watchers.releaseUnwanted(names);
     });
-    if (db.flushDeferred()) return;
-    try {
-      await db.exclusive(() => undefined);
-      db.flushDeferred();
-    } catch (error) {
-      log.warn(`What this host has in ${db.filename} is left for the next one to clear away: ${messageOf(error)}`);
-    }
+    await this.#upkeep.written();
   }
 
   /** Enters this host in the file, and attaches what earlier runs want watched. */

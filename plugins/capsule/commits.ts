@@ -123,7 +123,7 @@ export class CommitWatch {
   #lookAgain(step: number): void {
     const delay = LOOK_AGAIN_MS[step];
     if (delay === undefined) return;
-    // Real time: another process does not follow the injected clock.
+    // eslint-disable-next-line no-restricted-globals -- real time: another process does not follow the injected clock
     this.#again = setTimeout(() => {
       this.look();
       this.#lookAgain(step + 1);

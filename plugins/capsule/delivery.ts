@@ -11,9 +11,10 @@ import { messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger } from '../../sdk/plugin.ts';
 import type { Mark, Registry } from './registry.ts';
 import type { Routed, Router } from './router.ts';
-import { batchOf, isDebouncing, isThenable, label, statsOf, wantedBy, withGrace } from './subscriber.ts';
+import { batchOf, isDebouncing, isThenable, label, statsOf, storeCursor, wantedBy, withGrace } from './subscriber.ts';
 import type { Subscriber } from './subscriber.ts';
 import type { ChangeEvent, Reset, SubscriptionStats } from './types.ts';
+import { Waiters } from './waiters.ts';
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
@@ -37,7 +38,7 @@ export class Delivery {
   readonly #byWatcher = new Map<string, Set<Subscriber>>();
   readonly #all = new Map<string, Subscriber>();
   readonly #ahead = new Set<Subscriber>();
-  readonly #waiters: { readonly seq: number; readonly done: () => void }[] = [];
+  readonly #waiters = new Waiters();
   position: number;
   batches = 0;
   events = 0;
@@ -123,12 +124,11 @@ export class Delivery {
 
   /** Resolves when nobody is behind `seq` but those that wait for their next attempt. */
   settled(seq: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiters.push({ seq, done: resolve });
-      // A debounced subscriber is not made to wait when somebody wants everything handled.
-      for (const subscriber of [...this.#all.values()]) if (isDebouncing(subscriber)) this.#resume(subscriber);
-      this.#settle();
-    });
+    const settled = this.#waiters.wait(seq);
+    // A debounced subscriber is not made to wait when somebody wants everything handled.
+    for (const subscriber of [...this.#all.values()]) if (isDebouncing(subscriber)) this.#resume(subscriber);
+    this.#settle();
+    return settled;
   }
 
   /** Writes the cursors of durable subscribers that moved over ranges that did not concern them. Inside a transaction. */
@@ -243,26 +243,10 @@ export class Delivery {
   }
 
   #moved(subscriber: Subscriber, to: number, told?: Reset): void {
-    if (subscriber.name !== undefined) this.#storeCursor(subscriber, to, told);
+    if (subscriber.name !== undefined) storeCursor(subscriber, to, told, this.#options);
     subscriber.state = 'idle';
     this.#goOn(subscriber, to);
     this.#settle();
-  }
-
-  #storeCursor(subscriber: Subscriber, cursor: number, told: Reset | undefined): void {
-    const { registry, db, logger } = this.#options;
-    if (told === undefined && subscriber.acknowledged === cursor && registry.storedCursor(subscriber.id) === cursor) {
-      subscriber.stored = cursor;
-      return;
-    }
-    db.deferWrite(() => {
-      if (told !== undefined) registry.clearReset(subscriber.id, told);
-      if (subscriber.stored >= cursor) return;
-      registry.moveCursor(subscriber.id, cursor);
-      subscriber.stored = cursor;
-    });
-    // Now rather than soon: what was handled must not come again after a crash.
-    if (!db.flushDeferred()) logger.debug(`The cursor of ${label(subscriber)} is stored when the writer is free`);
   }
 
   #reset(subscriber: Subscriber, reset: Reset, cursor: number): void {
@@ -310,6 +294,7 @@ export class Delivery {
     const { db, logger } = this.#options;
     if (subscriber.state === 'closed' || !db.sqlite.open) return;
     if (db.inMemory && db.busy) {
+      // eslint-disable-next-line no-restricted-globals -- real time: a transaction does not follow the injected clock
       setTimeout(() => this.#catchUp(subscriber), BUSY_MS);
       return;
     }
@@ -346,13 +331,7 @@ export class Delivery {
   }
 
   #settle(): void {
-    if (this.#waiters.length === 0) return;
-    const open = this.#waiters.filter((waiter) => {
-      if (this.position < waiter.seq || this.#isBehind(waiter.seq)) return true;
-      waiter.done();
-      return false;
-    });
-    this.#waiters.splice(0, this.#waiters.length, ...open);
+    this.#waiters.wake((seq) => this.position >= seq && !this.#isBehind(seq));
   }
 
   #isBehind(seq: number): boolean {

@@ -19,19 +19,16 @@ export interface LoggedChange {
 /** True when the row that a trigger saw before an insert or update can be the row that was stored. */
 export function becomes(layout: TableLayout, before: readonly SqlValue[], stored: readonly SqlValue[]): boolean {
   const rowidAt = rowidIndex(layout);
-  let replaced = false;
-  const differs = (index: number): boolean => {
-    const value = before[index];
-    if (sameValue(value, stored[index])) return false;
+  const different = before.map((_, index) => index).filter((index) => !sameValue(before[index], stored[index]));
+  // A default takes a NULL's place; what is generated from it was NULL before too, or anything.
+  const byDefault = (index: number): boolean =>
+    before[index] === null && layout.columns[index]?.insteadOfNull !== undefined;
+  const mayDiffer = different.some(byDefault);
+  return different.every((index) => {
     // SQLite shows -1 or NULL for a rowid that it has yet to choose.
-    if (index === rowidAt && (value === -1 || value === null)) return false;
-    if (value !== null || layout.columns[index]?.insteadOfNull === undefined) return true;
-    replaced = true;
-    return false;
-  };
-  const wrong = before.map((_, index) => index).filter(differs);
-  // What is generated from a default that took a NULL's place was NULL too, or anything.
-  return wrong.length === 0 || (replaced && wrong.every((index) => layout.columns[index]?.generated === true));
+    if (index === rowidAt) return before[index] === -1 || before[index] === null;
+    return byDefault(index) || (mayDiffer && layout.columns[index]?.generated === true);
+  });
 }
 
 /** Where the rowid stands in an image; -1 when it is not in it. */

@@ -142,6 +142,13 @@ function assertWatchable(entry: TableListRow): void {
   }
 }
 
+/** True when the table exists and can be watched. @throws GC_NOT_WATCHABLE when it exists and cannot */
+export function canWatch(db: Database, table: string): boolean {
+  const entry = findTable(db, table);
+  if (entry !== undefined) assertWatchable(entry);
+  return entry !== undefined;
+}
+
 /** SQLite's rules for type affinity, in their order (https://sqlite.org/datatype3.html §3.1). */
 function affinityOf(type: string, strict: boolean): Affinity {
   const upper = type.toUpperCase();

@@ -126,7 +126,8 @@ export class LogReader {
   #statement(width: number): ReturnType<Database['prepare']> {
     let statement = this.#statements.get(width);
     if (statement === undefined) {
-      const slots = (prefix: string): string => Array.from({ length: width }, (_, index) => prefix + index).join(', ');
+      const slots = (prefix: string): string =>
+        Array.from({ length: width }, (_, index) => `${prefix}${index}`).join(', ');
       statement = this.#source.db
         .prepareRead(
           `SELECT seq, table_id, op, ${slots('o')}, ${slots('n')} FROM main._capsule_log WHERE seq > ? AND seq <= ? ORDER BY seq`,

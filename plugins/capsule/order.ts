@@ -89,12 +89,12 @@ function firstStates(all: readonly (readonly Step[])[]): Map<string, Image | und
   for (const [key, steps] of byKey) {
     // Counting compares every step with every other; so many changes of one row are not worth it.
     if (steps.length > MANY) {
-      states.set(key, (steps[0] as Step).before);
+      states.set(key, steps[0]?.before);
       continue;
     }
     const count = (image: Image | undefined): number =>
       steps.reduce((sum, { before, after }) => sum + (same(before, image) ? 1 : 0) - (same(after, image) ? 1 : 0), 0);
-    states.set(key, (steps.find(({ before }) => count(before) > 0) ?? (steps[0] as Step)).before);
+    states.set(key, (steps.find(({ before }) => count(before) > 0) ?? steps[0])?.before);
   }
   return states;
 }

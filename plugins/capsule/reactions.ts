@@ -26,7 +26,6 @@ export interface ReactionsOptions {
   readonly registry: Registry;
   readonly position: () => number;
   readonly boundary: (from: number, end: number) => number;
-  readonly onIdle: () => void;
 }
 
 /** A reaction as it runs. `watcherIds` are the watchers that wake it. */
@@ -56,6 +55,8 @@ export class Reactions {
   readonly #byWatcher = new Map<string, RunningReaction>();
   readonly #all = new Set<RunningReaction>();
   readonly #cascade: Cascade;
+
+  readonly #waiters: (() => void)[] = [];
 
   constructor(options: ReactionsOptions) {
     this.#options = options;
@@ -102,7 +103,7 @@ export class Reactions {
     running.timer?.cancel();
     this.#all.delete(running);
     for (const id of running.watcherIds) this.#byWatcher.delete(id);
-    this.#options.onIdle();
+    this.#idle();
   }
 
   /** The changes after `from` are there, and concern these watchers. */
@@ -125,9 +126,15 @@ export class Reactions {
     return running.state === 'idle' && running.at !== undefined && running.at < seq && running.reaction.mayRun();
   }
 
-  anyBehind(seq: number): boolean {
-    for (const running of this.#all) if (this.isBehind(seq, running)) return true;
-    return false;
+  /** Resolves when none is behind `seq` but those that cannot go on at present. */
+  async allSettled(seq: number): Promise<void> {
+    while ([...this.#all].some((running) => this.isBehind(seq, running))) {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  #idle(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 
   settled(seq: number, running: RunningReaction): Promise<void> {
@@ -216,7 +223,7 @@ export class Reactions {
         since = performance.now();
       }
     }
-    this.#options.onIdle();
+    this.#idle();
   }
 
   /** One transaction's worth. Reading comes first, so that the write lock is held only for the reaction's own work. */

@@ -2,14 +2,15 @@
  * Keeps the log from growing without end.
  *
  * Invariants: rows go in ranges from the oldest on; never past a durable cursor younger than the hard limit, never past
- * what a running host has yet to deliver; a subscriber whose cursor was passed is told of the gap; the newest row stays.
+ * what a running host has yet to deliver; a subscriber whose cursor was passed is told of the gap; a wide row goes as a whole;
+ * the newest row stays. The write lock is held for some ten ms at a time.
  */
-import BetterSqlite3 from 'better-sqlite3';
-import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
+import { archiveRows, checkArchive } from './archive.ts';
 import { LOG_WIDTH } from './layout.ts';
 import { sqlTime } from './ledger.ts';
 import type { Registry } from './registry.ts';
+import { OP } from './triggers.ts';
 import type { PruneReport } from './types.ts';
 
 export interface RetentionConfig {
@@ -33,53 +34,68 @@ export interface RetentionOptions {
 }
 
 const DAY_MS = 86_400_000;
+/** Rows removed in one transaction. */
+const PART = 20_000;
+const TRANSACTIONS_PART = 5_000;
 
-/** Removes what is old enough. Runs in transactions of its own. */
-export function prune(options: RetentionOptions): PruneReport {
-  const { db, config } = options;
-  const needed = neededFrom(options);
-  const removed = { rows: 0, archived: 0 };
-  const remove = (where: string, params: readonly unknown[]): void => {
-    const part = removeRows(db, config.archive, where, params);
-    removed.rows += part.removed;
-    removed.archived += part.archived;
-  };
-  const special = [...options.tableDays()].filter(([, days]) => days !== config.retentionDays);
-  const ids = special.map(([table, days]) => ({ days, ids: layoutIds(db, table) }));
-  const specialIds = ids.flatMap((entry) => entry.ids);
-  const others = specialIds.length === 0 ? '' : ` AND table_id NOT IN (${specialIds.join(', ')})`;
-  remove(`seq <= ?${others}`, [Math.min(needed, lastBefore(options, config.retentionDays))]);
-  for (const entry of ids) {
-    if (entry.ids.length === 0) continue;
-    remove(`seq <= ? AND table_id IN (${entry.ids.join(', ')})`, [Math.min(needed, lastBefore(options, entry.days))]);
-  }
-  if (config.maxLogBytes !== undefined) {
-    const excess = rowsOver(db, config.maxLogBytes);
-    if (excess > 0) remove('seq <= ?', [Math.min(needed, excess)]);
-  }
-  const oldest = (db.prepare('SELECT min(seq) FROM _capsule_log').pluck().get() as number | null) ?? 0;
-  pruneTransactions(options, oldest);
-  return { removed: removed.rows, archived: removed.archived, oldest };
+/** What is to go: rows of some tables up to a `seq`. `tables` is SQL. */
+interface Cut {
+  readonly to: number;
+  readonly tables: string;
 }
 
-/** The newest `seq` that everybody has passed. A durable cursor that lags longer than the hard limit no longer counts. */
-function neededFrom(options: RetentionOptions): number {
+/** Removes what is old enough. Runs in transactions of its own. @throws GC_LOCKED, GC_CANNOT_OPEN or GC_BAD_OPTION (the archive) */
+export function prune(options: RetentionOptions): PruneReport {
+  const { db, config } = options;
+  if (config.archive !== undefined) checkArchive(db, config.archive);
+  const wanted = cuts(options);
+  const furthest = Math.max(0, ...wanted.map(({ to }) => to));
+  const limit = Math.min(neededFrom(options, furthest), newestStart(db) - 1);
+  let removed = 0;
+  let archived = 0;
+  for (const { to, tables } of wanted) {
+    const part = removeRows(db, config.archive, Math.min(to, limit), tables);
+    removed += part.removed;
+    archived += part.archived;
+  }
+  pruneTransactions(db, Math.min(furthest, limit));
+  const oldest = (db.prepare('SELECT min(seq) FROM _capsule_log').pluck().get() as number | null) ?? 0;
+  return { removed, archived, oldest };
+}
+
+function cuts(options: RetentionOptions): readonly Cut[] {
+  const { db, config } = options;
+  const special = [...options.tableDays()]
+    .filter(([, days]) => days !== config.retentionDays)
+    .map(([table, days]) => ({ days, ids: layoutIds(db, table).join(', ') }))
+    .filter(({ ids }) => ids !== '');
+  const elsewhere = special.map(({ ids }) => ids).join(', ');
+  const result: Cut[] = [
+    { to: lastBefore(options, config.retentionDays), tables: elsewhere === '' ? '1' : `table_id NOT IN (${elsewhere})` },
+    ...special.map(({ days, ids }) => ({ to: lastBefore(options, days), tables: `table_id IN (${ids})` })),
+  ];
+  if (config.maxLogBytes !== undefined) result.push({ to: lastOver(db, config.maxLogBytes), tables: '1' });
+  return result.filter(({ to }) => to > 0);
+}
+
+/**
+ * The newest `seq` that everybody has passed. A durable cursor that is behind what is to go, and that lags longer than the hard
+ * limit, no longer counts: it is moved, and its subscriber told.
+ */
+function neededFrom(options: RetentionOptions, furthest: number): number {
   const { db, config, now } = options;
-  const hard = lastBefore(options, config.hardRetentionDays);
-  const stale = db
-    .prepare('SELECT name FROM _capsule_subscriptions WHERE name IS NOT NULL AND cursor < ?')
-    .pluck()
-    .all(hard) as string[];
-  if (stale.length > 0) {
+  const passed = Math.min(lastBefore(options, config.hardRetentionDays), furthest);
+  const stale = db.prepare('SELECT 1 FROM _capsule_subscriptions WHERE name IS NOT NULL AND cursor < ? LIMIT 1').get(passed);
+  if (stale !== undefined) {
+    const reset = JSON.stringify({
+      reason: 'gap',
+      message: `Changes up to ${passed} are older than ${config.hardRetentionDays} days and were removed on ${sqlTime(now())}`,
+    });
     db.write(() => {
-      const reset = JSON.stringify({
-        reason: 'gap',
-        message: `Changes up to ${hard} are older than ${config.hardRetentionDays} days and were removed on ${sqlTime(now())}`,
-      });
       db.run('UPDATE _capsule_subscriptions SET reset = ?, cursor = ? WHERE name IS NOT NULL AND cursor < ?', [
         reset,
-        hard,
-        hard,
+        passed,
+        passed,
       ]);
     });
   }
@@ -94,122 +110,82 @@ function neededFrom(options: RetentionOptions): number {
   return Math.min(durable ?? Infinity, hosts ?? Infinity, options.hostPosition());
 }
 
-/** The last `seq` of transactions that completed more than so many days ago; 0 when there is none. */
+/**
+ * The last `seq` before the first transaction that is younger than so many days; 0 when there is none. Told by their order and
+ * not by their times alone: a clock that was wrong for a while makes rows stay longer, never go early.
+ */
 function lastBefore(options: RetentionOptions, days: number): number {
-  const limit = sqlTime(options.now() - days * DAY_MS);
-  return (
-    (options.db
-      .prepare(
-        'SELECT last_seq FROM _capsule_transactions WHERE completed_at < ? ORDER BY completed_at DESC, first_seq DESC LIMIT 1',
-      )
-      .pluck()
-      .get(limit) as number | undefined) ?? 0
-  );
+  const { db, now } = options;
+  const young = db
+    .prepare('SELECT first_seq FROM _capsule_transactions WHERE +completed_at >= ? ORDER BY first_seq LIMIT 1')
+    .pluck()
+    .get(sqlTime(now() - days * DAY_MS)) as number | undefined;
+  if (young !== undefined) return young - 1;
+  return db.prepare('SELECT ifnull(max(last_seq), 0) FROM _capsule_transactions').pluck().get() as number;
 }
 
 function layoutIds(db: Database, table: string): readonly number[] {
   return db.prepare('SELECT id FROM _capsule_tables WHERE name = ? COLLATE NOCASE').pluck().all(table) as number[];
 }
 
-/** The `seq` up to which rows have to go so that the rest fits, judged by the log's mean row size. */
-function rowsOver(db: Database, maxBytes: number): number {
+/** The `seq` up to which rows have to go so that the rest fits, judged by the log's mean row size; 0 when all of it fits. */
+function lastOver(db: Database, maxBytes: number): number {
   const bytes = db.prepare("SELECT sum(pgsize) FROM dbstat WHERE name = '_capsule_log'").pluck().get() as number | null;
-  const [rows, first] = db.prepare('SELECT count(*), min(seq) FROM _capsule_log').raw().get() as [
-    number,
-    number | null,
-  ];
-  if (bytes === null || first === null || rows === 0 || bytes <= maxBytes) return 0;
+  const rows = db.prepare('SELECT count(*) FROM _capsule_log').pluck().get() as number;
+  if (bytes === null || bytes <= maxBytes) return 0;
   const keep = Math.floor(rows * (maxBytes / bytes));
-  return (
-    (db.prepare('SELECT seq FROM _capsule_log ORDER BY seq DESC LIMIT 1 OFFSET ?').pluck().get(keep) as
-      number | undefined) ?? 0
-  );
+  const last = db.prepare('SELECT seq FROM _capsule_log ORDER BY seq DESC LIMIT 1 OFFSET ?').pluck().get(keep);
+  return (last as number | undefined) ?? 0;
 }
 
-const PART = 20_000;
+/** Where the newest row begins: its first continuation if it is a wide one. It stays, so that no `seq` is used twice. */
+function newestStart(db: Database): number {
+  const start = db
+    .prepare(
+      `SELECT l.seq - ifnull((json_extract(t.layout, '$.width') - 1) / ${LOG_WIDTH}, 0)
+       FROM _capsule_log l LEFT JOIN _capsule_tables t ON t.id = l.table_id ORDER BY l.seq DESC LIMIT 1`,
+    )
+    .pluck()
+    .get() as number | undefined;
+  return start ?? 0;
+}
 
 /** In parts, so that other writers get their turn. Archived before it is removed: a crash between leaves a copy, not a hole. */
 function removeRows(
   db: Database,
   archive: string | undefined,
-  where: string,
-  params: readonly unknown[],
-): { removed: number; archived: number } {
+  to: number,
+  tables: string,
+): { readonly removed: number; readonly archived: number } {
+  // Parts end with a head row, so that a crash between two leaves no row without its continuations.
+  const partEnd = db
+    .prepare(
+      `SELECT max(seq) FROM (SELECT seq, op FROM _capsule_log WHERE seq > ? AND seq <= ? AND ${tables} ORDER BY seq LIMIT ${PART})
+       WHERE op <= ${OP.continuation}`,
+    )
+    .pluck();
+  const range = `seq > ? AND seq <= ? AND ${tables}`;
   let removed = 0;
   let archived = 0;
+  let from = -1;
   for (;;) {
-    const last = db
-      .prepare(`SELECT max(seq) FROM (SELECT seq FROM _capsule_log WHERE ${where} ORDER BY seq LIMIT ${PART})`)
-      .pluck()
-      .get(...params) as number | null;
-    if (last === null) break;
-    const range = `${where} AND seq <= ${last} AND seq < (SELECT max(seq) FROM _capsule_log)`;
-    if (archive !== undefined) archived += copyRows(db, archive, range, params);
-    const part = db.write(() => db.run(`DELETE FROM _capsule_log WHERE ${range}`, [...params]).changes);
-    removed += part;
-    if (part < PART - 1) break;
+    const last = partEnd.get(from, to) as number | null;
+    if (last === null) return { removed, archived };
+    if (archive !== undefined) archived += archiveRows(db, archive, range, [from, last]);
+    removed += db.write(() => db.run(`DELETE FROM _capsule_log WHERE ${range}`, [from, last]).changes);
+    from = last;
   }
-  return { removed, archived };
 }
 
 /** Transactions whose rows are all gone are forgotten; the newest stays, because new ranges are counted from it. */
-function pruneTransactions(options: RetentionOptions, oldest: number): void {
-  const { db } = options;
-  const gone = db.prepare('SELECT 1 FROM _capsule_transactions WHERE last_seq < ? LIMIT 1').get(oldest);
-  if (gone === undefined) return;
-  db.write(() => {
-    db.run(
-      `DELETE FROM _capsule_transactions WHERE last_seq < ?
-       AND first_seq < (SELECT max(first_seq) FROM _capsule_transactions)`,
-      [oldest],
-    );
-  });
-}
-
-/** Copies rows into the archive, a SQLite file with the same tables, so that the same tools read it. Doing it twice is harmless. */
-function copyRows(db: Database, file: string, where: string, params: readonly unknown[]): number {
-  const rows = db
-    .prepare(`SELECT * FROM _capsule_log WHERE ${where}`)
-    .safeIntegers(true)
-    .raw()
-    .all(...params) as unknown[][];
-  if (rows.length === 0) return 0;
-  const slots = (prefix: string): string => Array.from({ length: LOG_WIDTH }, (_, index) => prefix + index).join(', ');
-  let archive: BetterSqlite3.Database | undefined;
-  try {
-    archive = new BetterSqlite3(file);
-    archive.exec(
-      `CREATE TABLE IF NOT EXISTS _capsule_log (seq INTEGER PRIMARY KEY, table_id, op, ${slots('o')}, ${slots('n')});
-       CREATE TABLE IF NOT EXISTS _capsule_tables (id INTEGER PRIMARY KEY, name TEXT, columns TEXT, key TEXT, layout TEXT, watcher_id TEXT, created_at);
-       CREATE TABLE IF NOT EXISTS _capsule_transactions (id TEXT PRIMARY KEY, first_seq INTEGER, last_seq INTEGER, started_at, completed_at, status, event_count, source)`,
-    );
-    const into = archive.prepare(
-      `INSERT OR IGNORE INTO _capsule_log VALUES (${Array.from({ length: 3 + 2 * LOG_WIDTH }, () => '?').join(', ')})`,
-    );
-    const first = rows[0]?.[0];
-    const last = rows.at(-1)?.[0];
-    const copyTable = (table: string, columns: number, condition: string, ...values: unknown[]): void => {
-      const insert = archive?.prepare(
-        `INSERT OR REPLACE INTO ${table} VALUES (${Array.from({ length: columns }, () => '?').join(', ')})`,
-      );
-      for (const row of db
-        .prepare(`SELECT * FROM ${table} ${condition}`)
-        .raw()
-        .all(...values) as unknown[][])
-        insert?.run(...row);
-    };
-    archive.transaction(() => {
-      for (const row of rows) into.run(...row);
-      copyTable('_capsule_tables', 7, '');
-      copyTable('_capsule_transactions', 8, 'WHERE last_seq >= ? AND first_seq <= ?', first, last);
-    })();
-    return rows.length;
-  } catch (cause) {
-    throw new GlyphError('GC_CANNOT_OPEN', `Cannot archive the log to ${file}: ${messageOf(cause)}`, {
-      hint: 'Nothing was removed. Correct the option capsule.archive, or make the file writable.',
-      cause,
-    });
-  } finally {
-    archive?.close();
+function pruneTransactions(db: Database, to: number): void {
+  const empty = `
+    SELECT x.rowid FROM _capsule_transactions x
+    WHERE x.last_seq <= ? AND x.first_seq < (SELECT max(first_seq) FROM _capsule_transactions)
+    AND NOT EXISTS (SELECT 1 FROM _capsule_log l WHERE l.seq BETWEEN x.first_seq AND x.last_seq)
+    ORDER BY x.first_seq LIMIT ${TRANSACTIONS_PART}`;
+  const any = db.prepare(empty);
+  while (any.get(to) !== undefined) {
+    db.write(() => db.run(`DELETE FROM _capsule_transactions WHERE rowid IN (${empty})`, [to]));
   }
 }

@@ -61,6 +61,29 @@ export function batchOf(subscriber: Subscriber, from: number, to: number, { db, 
   };
 }
 
+/**
+ * Stores a durable subscriber's cursor, and that it was told of a reset: now rather than soon, because what was handled must
+ * not come again after a crash.
+ */
+export function storeCursor(
+  subscriber: Subscriber,
+  cursor: number,
+  told: Reset | undefined,
+  { db, registry, logger }: BatchParts & { readonly logger: Logger },
+): void {
+  if (told === undefined && subscriber.acknowledged === cursor && registry.storedCursor(subscriber.id) === cursor) {
+    subscriber.stored = cursor;
+    return;
+  }
+  db.deferWrite(() => {
+    if (told !== undefined) registry.clearReset(subscriber.id, told);
+    if (subscriber.stored >= cursor) return;
+    registry.moveCursor(subscriber.id, cursor);
+    subscriber.stored = cursor;
+  });
+  if (!db.flushDeferred()) logger.debug(`The cursor of ${label(subscriber)} is stored when the writer is free`);
+}
+
 /** The events that the subscriber's own filter lets through. */
 export function wantedBy(subscriber: Subscriber, events: ChangeEvent[], logger: Logger): ChangeEvent[] {
   const { filter } = subscriber;
@@ -98,7 +121,7 @@ export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 /** All of them, or so many ms, whichever is first. */
 export function withGrace(pending: readonly Promise<void>[]): Promise<void> {
   return new Promise((resolve) => {
-    // Real time: it bounds real work, whatever the injected clock says.
+    // eslint-disable-next-line no-restricted-globals -- real time: it bounds real work, whatever the injected clock says
     const timer = setTimeout(resolve, GRACE_MS);
     void Promise.all(pending).then(() => {
       clearTimeout(timer);

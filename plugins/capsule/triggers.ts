@@ -85,7 +85,7 @@ export function triggersFor(layout: TableLayout, keys: readonly UniqueKey[]): re
 function images(layout: TableLayout, source: 'OLD' | 'NEW' | ''): readonly string[] {
   const prefix = source === '' ? '' : `${source}.`;
   const values = layout.columns.map((column) => prefix + quoteName(column.name));
-  if (layout.logsRowid) values.push(`${prefix}${layout.rowidName}`);
+  if (layout.logsRowid) values.push(`${source === '' ? quoteName(layout.table) : source}.${layout.rowidName}`);
   return values;
 }
 
@@ -131,7 +131,7 @@ function logCandidates(layout: TableLayout, conflicts: Conflicts, restriction: s
   const names = [...slots.map((slot) => `o${slot}`), ...slots.map((slot) => `n${slot}`)].join(', ');
   const values = [...slots.map((slot) => pick(old, slot)), ...slots.map((slot) => pick(now, slot))].join(', ');
   const order =
-    rowidOf(layout) ??
+    ownRowid(layout) ??
     identity(layout)
       .map((index) => quoteName(layout.columns[index]?.name ?? ''))
       .join(', ');
@@ -156,7 +156,7 @@ function conflictConditions(layout: TableLayout, keys: readonly UniqueKey[]): Co
   const name = rowidOf(layout);
   // -1 stands for a rowid yet to be chosen; where an image holds the rowid, the reader tells the two apart.
   const chosen = rowidIndex(layout) < 0 ? ` AND NEW.${name ?? ''} <> -1` : '';
-  const rowid = name === undefined ? undefined : `${name} = NEW.${name}${chosen}`;
+  const rowid = name === undefined ? undefined : `${ownRowid(layout)} = NEW.${name}${chosen}`;
   const others = keys.map((key) => {
     const parts = key.parts.map((part) =>
       part.isColumn
@@ -212,10 +212,16 @@ function rowidOf(layout: TableLayout): string | undefined {
   return alias === undefined ? layout.rowidName : quoteName(alias.name);
 }
 
+/** The rowid in a query on the table itself. Beside a subquery an older SQLite (3.40) knows it only by its table's name. */
+function ownRowid(layout: TableLayout): string | undefined {
+  const name = rowidOf(layout);
+  return name === undefined ? undefined : `${quoteName(layout.table)}.${name}`;
+}
+
 /** A key may hold NULL, and a table may have no key at all, so this compares with IS. */
 function sameRow(layout: TableLayout): string {
   const rowid = rowidOf(layout);
-  if (rowid !== undefined) return `${rowid} = OLD.${rowid}`;
+  if (rowid !== undefined) return `${ownRowid(layout)} = OLD.${rowid}`;
   return identity(layout)
     .map((index) => quoteName(layout.columns[index]?.name ?? ''))
     .map((name) => `${name} IS OLD.${name}`)

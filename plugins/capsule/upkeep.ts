@@ -66,6 +66,18 @@ export class Upkeep {
     reactions.storeCursors();
   }
 
+  /** Waits until what was to be written is written, while somebody else holds the writer. */
+  async written(): Promise<void> {
+    const { db, log } = this.#options.ctx;
+    if (db.flushDeferred()) return;
+    try {
+      await db.exclusive(() => undefined);
+      db.flushDeferred();
+    } catch (error) {
+      log.warn(`What this host has in ${db.filename} is left for the next one to clear away: ${messageOf(error)}`);
+    }
+  }
+
   /** @throws GC_LOCKED, GC_CANNOT_OPEN (the archive) */
   prune(): PruneReport {
     const { ctx, delivery, reactions, registry, tables, tableDays } = this.#options;

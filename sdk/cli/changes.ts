@@ -81,6 +81,6 @@ function valueText(value: unknown, width: number = VALUE_WIDTH): string {
     const hex = Buffer.from(value.subarray(0, 8)).toString('hex');
     return value.length > 8 ? `x'${hex}…' (${value.length} bytes)` : `x'${hex}'`;
   }
-  if (typeof value === 'object') return shorten(printable(JSON.stringify(toJson(value))), width);
-  return String(value as number | bigint | boolean);
+  if (typeof value === 'number' || typeof value === 'bigint') return value.toString();
+  return shorten(printable(JSON.stringify(toJson(value))), width);
 }

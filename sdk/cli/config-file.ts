@@ -26,8 +26,8 @@ export async function readConfigFile(file: string): Promise<FileConfig> {
     const what = MODULES.includes(extname(path)) ? 'its default export' : 'it';
     throw new GlyphError('GC_BAD_OPTION', `${file}: ${what} must be an object with the options of new GlyphCase()`);
   }
-  check(value as FileConfig, file);
-  return absolute(value as FileConfig, dirname(path));
+  check(value, file);
+  return absolute(value, dirname(path));
 }
 
 async function load(path: string, file: string): Promise<unknown> {
@@ -35,7 +35,10 @@ async function load(path: string, file: string): Promise<unknown> {
     const module = (await import(pathToFileURL(path).href)) as { readonly default?: unknown };
     return module.default;
   } catch (error) {
-    throw new GlyphError('GC_BAD_OPTION', `${file} cannot be loaded: ${messageOf(error)}`, { cause: error, hint: 'Correct the file.' });
+    throw new GlyphError('GC_BAD_OPTION', `${file} cannot be loaded: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'Correct the file.',
+    });
   }
 }
 
@@ -43,21 +46,29 @@ function parse(path: string, file: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as unknown;
   } catch (error) {
-    throw new GlyphError('GC_BAD_OPTION', `${file} is not valid JSON: ${messageOf(error)}`, { cause: error, hint: 'Correct the file.' });
+    throw new GlyphError('GC_BAD_OPTION', `${file} is not valid JSON: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'Correct the file.',
+    });
   }
 }
 
 function check(config: FileConfig, file: string): void {
   for (const key of ['logger', 'clock'] as const) {
     if (config[key] !== undefined) {
-      throw new GlyphError('GC_BAD_OPTION', `${file}: ${key} is for programs that use the library; the command line has its own`);
+      throw new GlyphError(
+        'GC_BAD_OPTION',
+        `${file}: ${key} is for programs that use the library; the command line has its own`,
+      );
     }
   }
   try {
     readConfig({ filename: ':memory:', ...config }, undefined);
   } catch (error) {
     if (!(error instanceof GlyphError)) throw error;
-    throw new GlyphError(error.code, `${file}: ${error.message.replace(/^new GlyphCase\(\): /, '')}`, { hint: error.hint });
+    throw new GlyphError(error.code, `${file}: ${error.message.replace(/^new GlyphCase\(\): /, '')}`, {
+      hint: error.hint,
+    });
   }
 }
 
@@ -70,6 +81,8 @@ function absolute(config: FileConfig, folder: string): FileConfig {
     ...(capsule === undefined
       ? {}
       : { capsule: { ...capsule, ...(capsule.archive === undefined ? {} : { archive: at(capsule.archive) }) } }),
-    ...(skills === undefined ? {} : { skills: skills === false ? false : { ...skills, dir: [skills.dir].flat().map(at) } }),
+    ...(skills === undefined
+      ? {}
+      : { skills: skills === false ? false : { ...skills, dir: [skills.dir].flat().map(at) } }),
   };
 }

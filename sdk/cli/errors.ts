@@ -43,7 +43,13 @@ export function report(thrown: unknown): number {
     return EXIT.failed;
   }
   explain(`unexpected: ${error.message}`, 'This is a defect in GlyphCase. Please report it with the lines below.');
-  note(paint('dim', `  glyphcase ${VERSION}, Node.js ${process.versions.node}, ${process.platform} ${process.arch}`, process.stderr));
+  note(
+    paint(
+      'dim',
+      `  glyphcase ${VERSION}, Node.js ${process.versions.node}, ${process.platform} ${process.arch}`,
+      process.stderr,
+    ),
+  );
   note(paint('dim', error.stack ?? String(error), process.stderr));
   return EXIT.failed;
 }

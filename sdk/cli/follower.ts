@@ -59,7 +59,7 @@ export class SkillFollower {
       this.#act(id, () => skills.reload(id));
     } else if (state === 'waiting' && row !== undefined && row.approved !== (this.#approved.get(id) ?? null)) {
       this.#act(id, () => skills.reload(id));
-    } else if (state === 'waiting' && row?.approved == null && grants.cover(permissions)) {
+    } else if (state === 'waiting' && (row?.approved ?? null) === null && grants.cover(permissions)) {
       this.#act(id, () => skills.enable(id));
     }
   }

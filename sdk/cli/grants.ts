@@ -8,7 +8,15 @@ import { approvalOf } from '../../plugins/skills/requirements.ts';
 import type { Manifest, Permissions } from '../../plugins/skills/types.ts';
 import { UsageError } from './errors.ts';
 
-const KEYS = ['network', 'functions', 'database.schema', 'database.read', 'database.write', 'hooks', 'database.recursive'];
+const KEYS = [
+  'network',
+  'functions',
+  'database.schema',
+  'database.read',
+  'database.write',
+  'hooks',
+  'database.recursive',
+];
 
 /** Permissions of a manifest that wait until a person has seen them. */
 export function waitingFor(permissions: Permissions): readonly string[] {

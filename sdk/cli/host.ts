@@ -62,7 +62,12 @@ export async function startHost({ config, grants, reacted, skillChanged }: HostO
 }
 
 function hostOf(db: GlyphCase, skills: readonly SkillReport[], runsSkills: boolean): Host {
-  return { plugins: db.plugins.list().filter((plugin) => plugin.id !== NAME), skills, runsSkills, close: () => db.close() };
+  return {
+    plugins: db.plugins.list().filter((plugin) => plugin.id !== NAME),
+    skills,
+    runsSkills,
+    close: () => db.close(),
+  };
 }
 
 const NAME = 'command-line';
@@ -87,7 +92,12 @@ function follower({ grants, skillChanged, resolve }: FollowOptions): ReturnType<
       let following: SkillFollower | undefined;
       void skills.ready().then(() => {
         if (ctx.scope.closed) return;
-        following = new SkillFollower({ skills, grants, changed: skillChanged, read: () => readControlRows(ctx.db.reader) });
+        following = new SkillFollower({
+          skills,
+          grants,
+          changed: skillChanged,
+          read: () => readControlRows(ctx.db.reader),
+        });
         following.look();
       });
       ctx.every(LOOK_MS, () => following?.look());

@@ -6,7 +6,12 @@ export type Level = 'debug' | 'info' | 'warn' | 'error';
 const COLOUR = { debug: 'dim', info: 'white', warn: 'yellow', error: 'red' } as const;
 
 /** `14:03:22 order-totals warn  the message`; more lines of one message are indented below the first. */
-export function logLine(line: { readonly skill?: string; readonly at: number; readonly level: Level; readonly message: string }): string {
+export function logLine(line: {
+  readonly skill?: string;
+  readonly at: number;
+  readonly level: Level;
+  readonly message: string;
+}): string {
   const time = paint('dim', clockTime(new Date(line.at)));
   const who = line.skill === undefined ? '' : `${paint('cyan', printable(line.skill))} `;
   const word = line.level === 'info' ? '' : `${paint(COLOUR[line.level], line.level)} `;

@@ -62,7 +62,8 @@ export function widthOf(stream: Stream = process.stdout): number {
   return stream.isTTY ? Math.max(40, stream.columns) : Infinity;
 }
 
-const WIDE = /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Extended_Pictographic}/u;
+const WIDE =
+  /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Extended_Pictographic}/u;
 
 /** Columns a text takes on the screen: East Asian characters take two, combining marks none. */
 export function visibleLength(text: string): number {
@@ -75,7 +76,7 @@ export function visibleLength(text: string): number {
 
 /** A text without what could move the cursor or recolour the terminal: data come from anybody. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\u0000-\u001F\u007F-\u009F\u2028\u2029]/g, (character) => {
+  return stripVTControlCharacters(text).replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
     if (character === '\n') return '\\n';
     if (character === '\t') return '\\t';
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
@@ -107,8 +108,16 @@ export interface TableOptions {
 }
 
 /** Lines of a table: a dim head, columns as wide as their content. Cells may be painted. */
-export function table({ head, rows, right = [], flexible = head.length - 1, indent = 0 }: TableOptions): readonly string[] {
-  const widths = head.map((title, index) => Math.max(title.length, ...rows.map((row) => visibleLength(row[index] ?? ''))));
+export function table({
+  head,
+  rows,
+  right = [],
+  flexible = head.length - 1,
+  indent = 0,
+}: TableOptions): readonly string[] {
+  const widths = head.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => visibleLength(row[index] ?? ''))),
+  );
   const excess = widths.reduce((sum, width) => sum + width + 2, indent - 2) - widthOf();
   const flexibleWidth = widths[flexible] ?? 0;
   if (excess > 0) widths[flexible] = Math.max(12, flexibleWidth - excess);

@@ -14,9 +14,13 @@ export const DEFAULT_SKILLS = 'skills';
  */
 export function existingDatabase(file: string): string {
   if (file === ':memory:') {
-    throw new GlyphError('GC_CANNOT_OPEN', 'There is nothing to see in ":memory:": such a database lives in one process only', {
-      hint: 'Name a SQLite file.',
-    });
+    throw new GlyphError(
+      'GC_CANNOT_OPEN',
+      'There is nothing to see in ":memory:": such a database lives in one process only',
+      {
+        hint: 'Name a SQLite file.',
+      },
+    );
   }
   const path = resolve(file);
   if (!existsSync(path)) {

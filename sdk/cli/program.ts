@@ -31,7 +31,13 @@ export function createProgram(): Command {
       styleOptionText: (text) => paint('cyan', text),
       styleArgumentText: (text) => paint('cyan', text),
     })
-    .addHelpText('after', examples(['glyphcase start', 'run the skills in ./skills on ./glyphcase.db'], ['glyphcase help watch', 'how to use one command']));
+    .addHelpText(
+      'after',
+      examples(
+        ['glyphcase start', 'run the skills in ./skills on ./glyphcase.db'],
+        ['glyphcase help watch', 'how to use one command'],
+      ),
+    );
   addStart(program);
   addWatch(program);
   addLog(program);

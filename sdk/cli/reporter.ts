@@ -30,8 +30,8 @@ export interface StartFacts {
 export interface Reporter {
   readonly logger: Logger;
   started(facts: StartFacts): void;
-  reacted(reaction: ReactionReport): void;
-  skillChanged(now: SkillReport | undefined, before: SkillReport | undefined): void;
+  readonly reacted: (reaction: ReactionReport) => void;
+  readonly skillChanged: (now: SkillReport | undefined, before: SkillReport | undefined) => void;
   stopped(): void;
 }
 
@@ -61,7 +61,11 @@ export function humanReporter(options: { readonly quiet: boolean }): Reporter {
     reacted({ skill, events, ms }) {
       if (options.quiet) return;
       for (const event of events) {
-        throttle.line(() => say(`${paint('cyan', printable(skill))} ${describeEvent(event)} ${paint('dim', formatMs(ms / events.length))}`));
+        throttle.line(() =>
+          say(
+            `${paint('cyan', printable(skill))} ${describeEvent(event)} ${paint('dim', formatMs(ms / events.length))}`,
+          ),
+        );
       }
     },
     skillChanged(now, before) {
@@ -83,13 +87,24 @@ export function jsonReporter(): Reporter {
       if (level === 'debug') return;
       const skill = fields?.['skill'];
       const { code } = (fields?.['error'] ?? {}) as { code?: unknown };
-      say('log', { level, message, ...(typeof skill === 'string' ? { skill } : {}), ...(typeof code === 'string' ? { code } : {}) });
+      say('log', {
+        level,
+        message,
+        ...(typeof skill === 'string' ? { skill } : {}),
+        ...(typeof code === 'string' ? { code } : {}),
+      });
     }),
     started: ({ plugins, skills, ...facts }) =>
       say('started', { ...facts, plugins: plugins.map(({ owns: _owns, ...plugin }) => plugin), skills }),
     reacted: ({ skill, events, ms }) => say('reaction', { skill, ms, events }),
     skillChanged: (now, before) =>
-      say('skill', { id: (now ?? before)?.id, from: before?.state ?? null, to: now?.state ?? null, version: now?.version, reasons: now?.reasons ?? [] }),
+      say('skill', {
+        id: (now ?? before)?.id,
+        from: before?.state ?? null,
+        to: now?.state ?? null,
+        version: now?.version,
+        reasons: now?.reasons ?? [],
+      }),
     stopped: () => say('stopped', {}),
   };
 }
@@ -111,12 +126,15 @@ function describeChange(now: SkillReport | undefined, before: SkillReport | unde
   if (now === undefined) return ['is gone; its data stays'];
   // What went wrong has just been logged.
   const logged = now.error === undefined ? '' : now.error.message;
-  const why = now.reasons.filter((reason) => logged === '' || !reason.endsWith(logged)).map((reason) => paint('yellow', printable(reason)));
+  const why = now.reasons
+    .filter((reason) => logged === '' || !reason.endsWith(logged))
+    .map((reason) => paint('yellow', printable(reason)));
   if (now.state !== 'active') return [`is ${stateText(now.state)}`, ...why];
   const version = printable(now.version);
   if (now.reasons.length > 0) return why.length > 0 ? why : [paint('yellow', `version ${version} goes on as it was`)];
   const took = now.activatedInMs === undefined ? '' : ` ${paint('dim', formatMs(now.activatedInMs))}`;
-  if (before?.state === 'active' && before.activatedInMs !== now.activatedInMs) return [`reloaded, version ${version}${took}`];
+  if (before?.state === 'active' && before.activatedInMs !== now.activatedInMs)
+    return [`reloaded, version ${version}${took}`];
   if (before?.state === 'active') return [`is well again, version ${version}`];
   return [`is ${stateText('active')}, version ${version}${took}`];
 }
@@ -133,14 +151,20 @@ function printStart(facts: StartFacts): void {
   for (const { kind, id, version, state, activatedInMs, reasons } of rows) {
     const time = activatedInMs === undefined ? '' : paint('dim', formatMs(activatedInMs).padStart(8));
     const padding = ' '.repeat(Math.max(0, 8 - state.length));
-    print(`  ${kind.padEnd(6)}  ${printable(id).padEnd(width)}  ${printable(version).padEnd(7)} ${stateText(state)}${padding} ${time}`.trimEnd());
+    print(
+      `  ${kind.padEnd(6)}  ${printable(id).padEnd(width)}  ${printable(version).padEnd(7)} ${stateText(state)}${padding} ${time}`.trimEnd(),
+    );
     for (const reason of reasons) print(`          ${paint('yellow', printable(reason))}`);
   }
-  for (const folder of missingFolders) print(`There is no folder ${folder}; glyphcase skill new ID makes a first skill in it.`);
-  if (folders.length > 0 && skills.length === 0 && missingFolders.length === 0) print(`No skills in ${folders.join(', ')} yet.`);
-  if (!runsSkills && skills.length > 0) print(paint('yellow', 'Another host on this file runs the skills; this one takes over when it ends.'));
+  for (const folder of missingFolders)
+    print(`There is no folder ${folder}; glyphcase skill new ID makes a first skill in it.`);
+  if (folders.length > 0 && skills.length === 0 && missingFolders.length === 0)
+    print(`No skills in ${folders.join(', ')} yet.`);
+  if (!runsSkills && skills.length > 0)
+    print(paint('yellow', 'Another host on this file runs the skills; this one takes over when it ends.'));
   print(`Ready in ${formatMs(ms)}. Ctrl-C stops it.`);
-  if (sample.length > 0) print(paint('dim', `Try, in another terminal: sqlite3 ${file} "INSERT INTO orders (user_id) VALUES (7)"`));
+  if (sample.length > 0)
+    print(paint('dim', `Try, in another terminal: sqlite3 ${file} "INSERT INTO orders (user_id) VALUES (7)"`));
 }
 
 /** Lets so many lines through in a second, and says how many it kept back. */

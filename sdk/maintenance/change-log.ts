@@ -39,7 +39,9 @@ export class ChangeLog {
     this.first = this.#edge('min');
     this.end = this.#edge('max');
     const others = connection
-      .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1")
+      .prepare(
+        "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1",
+      )
       .get();
     const source: LogSource = {
       // All the reader asks of a database is statements to read with.
@@ -54,7 +56,10 @@ export class ChangeLog {
 
   /** Tables that have ever been logged. */
   tables(): readonly string[] {
-    return this.#connection.prepare('SELECT DISTINCT name FROM _capsule_tables ORDER BY name').pluck().all() as string[];
+    return this.#connection
+      .prepare('SELECT DISTINCT name FROM _capsule_tables ORDER BY name')
+      .pluck()
+      .all() as string[];
   }
 
   /** The changes after `since`, page by page. */
@@ -96,8 +101,7 @@ export class ChangeLog {
   #layout(id: number): TableLayout | undefined {
     if (!this.#layouts.has(id)) {
       const row = this.#connection.prepare('SELECT name, layout FROM _capsule_tables WHERE id = ?').get(id) as
-        | { name: string; layout: string }
-        | undefined;
+        { name: string; layout: string } | undefined;
       this.#layouts.set(id, row && { ...(JSON.parse(row.layout) as TableLayout), id, table: row.name });
     }
     return this.#layouts.get(id);

@@ -12,7 +12,11 @@ const DAY_MS = 86_400_000;
 
 export function checkStore(version: number): Finding {
   if (version > STORE_VERSION) {
-    return fail('store', `written by a newer GlyphCase (internal schema ${version}, this one knows ${STORE_VERSION})`, 'Upgrade GlyphCase.');
+    return fail(
+      'store',
+      `written by a newer GlyphCase (internal schema ${version}, this one knows ${STORE_VERSION})`,
+      'Upgrade GlyphCase.',
+    );
   }
   return ok('store', `internal schema ${version}`);
 }
@@ -24,7 +28,11 @@ export function checkHosts({ hosts }: CapsuleState): readonly Finding[] {
   return [
     ok('hosts', running),
     ...stale.map((host) =>
-      warn('hosts', `${describeHost(host)} is gone and has not signed off (last seen ${host.seenAt} UTC)`, 'The next host clears it away when it starts.'),
+      warn(
+        'hosts',
+        `${describeHost(host)} is gone and has not signed off (last seen ${host.seenAt} UTC)`,
+        'The next host clears it away when it starts.',
+      ),
     ),
   ];
 }
@@ -33,7 +41,10 @@ export function checkHosts({ hosts }: CapsuleState): readonly Finding[] {
 export function checkCursors({ subscriptions, log }: CapsuleState, now: number): readonly Finding[] {
   const durable = subscriptions.filter((one) => one.name !== undefined);
   const behind = durable.filter((one) => isFarBehind(one, now));
-  if (behind.length === 0) return [ok('cursors', durable.length === 0 ? 'no durable subscriptions' : `${durable.length} durable, none far behind`)];
+  if (behind.length === 0)
+    return [
+      ok('cursors', durable.length === 0 ? 'no durable subscriptions' : `${durable.length} durable, none far behind`),
+    ];
   return behind.map((one) =>
     warn(
       'cursors',
@@ -50,10 +61,13 @@ function isFarBehind({ lag = 0, updatedAt }: SubscriptionState, now: number): bo
 }
 
 export function checkSkills({ skills }: CapsuleState): readonly Finding[] {
-  const broken = skills.filter((skill) => skill.state === 'failed' || skill.state === 'quarantined' || skill.error !== undefined);
+  const broken = skills.filter(
+    (skill) => skill.state === 'failed' || skill.state === 'quarantined' || skill.error !== undefined,
+  );
   if (broken.length === 0) return skills.length === 0 ? [] : [ok('skills', `${skills.length} known, none failed`)];
   return broken.map(({ id, state, error = 'no reason was written down' }) => {
-    const what = state === 'active' ? 'runs, but not as its files are now' : state === 'discovered' ? 'has failed' : state;
+    const what =
+      state === 'active' ? 'runs, but not as its files are now' : state === 'discovered' ? 'has failed' : state;
     return warn(`skill ${id}`, `${what}: ${error}`, `glyphcase skill check FOLDER, glyphcase skill logs ${id}`);
   });
 }

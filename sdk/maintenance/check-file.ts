@@ -18,7 +18,11 @@ export function checkAccess(path: string): Finding {
     try {
       accessSync(place, constants.R_OK | constants.W_OK);
     } catch {
-      return fail('access', `this user may not write ${what} (${place})`, 'Change the owner or the mode; GlyphCase keeps its log in the file.');
+      return fail(
+        'access',
+        `this user may not write ${what} (${place})`,
+        'Change the owner or the mode; GlyphCase keeps its log in the file.',
+      );
     }
   }
   return ok('access', 'the file and its folder can be written');
@@ -27,7 +31,11 @@ export function checkAccess(path: string): Finding {
 export function checkMode(connection: Connection): Finding {
   const mode = String(connection.pragma('journal_mode', { simple: true }));
   if (mode === 'wal') return ok('journal', 'WAL');
-  return warn('journal', `"${mode}", not WAL`, 'The next host that opens the file changes it; a network drive may not allow that.');
+  return warn(
+    'journal',
+    `"${mode}", not WAL`,
+    'The next host that opens the file changes it; a network drive may not allow that.',
+  );
 }
 
 /** A -wal that only grows means that somebody keeps a read transaction open. */
@@ -35,7 +43,11 @@ export function checkWal(path: string, format: (bytes: number) => string): reado
   const size = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   if (size < WAL_WARN_BYTES) return [];
   return [
-    warn('WAL', `${path}-wal has ${format(size)}`, 'Some program keeps a transaction open; find and end it, then PRAGMA wal_checkpoint(TRUNCATE).'),
+    warn(
+      'WAL',
+      `${path}-wal has ${format(size)}`,
+      'Some program keeps a transaction open; find and end it, then PRAGMA wal_checkpoint(TRUNCATE).',
+    ),
   ];
 }
 

@@ -51,6 +51,7 @@ export function checkDisk(path: string, format: (bytes: number) => string): Find
   const size = statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0);
   const message = `${format(free)} free, the database has ${format(size)}`;
   if (free < LEAST_FREE) return fail('disk', message, 'Free some space: a commit that does not fit fails.');
-  if (free < size + LEAST_FREE) return warn('disk', message, 'Free some space: VACUUM and backups need as much again as the file has.');
+  if (free < size + LEAST_FREE)
+    return warn('disk', message, 'Free some space: VACUUM and backups need as much again as the file has.');
   return ok('disk', message);
 }

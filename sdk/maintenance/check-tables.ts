@@ -37,7 +37,9 @@ function checkTable(connection: Connection, table: string): readonly Finding[] {
     .prepare("SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE")
     .get(table);
   if (exists === undefined) {
-    return [warn(topic, 'it is watched, but does not exist', 'Create it again, or end the subscription that watches it.')];
+    return [
+      warn(topic, 'it is watched, but does not exist', 'Create it again, or end the subscription that watches it.'),
+    ];
   }
   // All that the capsule asks of a database here is statements.
   const reader = connection as unknown as Reader;
@@ -54,18 +56,26 @@ function checkTable(connection: Connection, table: string): readonly Finding[] {
   }
   const stored = storedId(connection, layout);
   if (stored === undefined) {
-    return [fail(topic, 'another program changed its columns or keys; changes made now may be recorded wrongly', NEXT_START)];
+    return [
+      fail(topic, 'another program changed its columns or keys; changes made now may be recorded wrongly', NEXT_START),
+    ];
   }
   const wanted = { ...layout, id: stored };
   const expected = triggersFor(wanted, readUniqueKeys(reader, wanted));
-  const missing = expected.filter((trigger) => !ours.some((one) => one.name === trigger.name && one.sql === trigger.sql));
+  const missing = expected.filter(
+    (trigger) => !ours.some((one) => one.name === trigger.name && one.sql === trigger.sql),
+  );
   if (missing.length > 0 || ours.length !== expected.length) {
     return [fail(topic, 'some of its triggers are missing or not as they should be', NEXT_START)];
   }
   const newestOther = all.filter((trigger) => !ours.includes(trigger)).sort((a, b) => b.rowid - a.rowid)[0];
   if (newestOther !== undefined && ours.some((trigger) => trigger.rowid < newestOther.rowid)) {
     return [
-      warn(topic, `the trigger ${newestOther.name} is newer than ours and fires first, so the log's order may be that of effects`, NEXT_START),
+      warn(
+        topic,
+        `the trigger ${newestOther.name} is newer than ours and fires first, so the log's order may be that of effects`,
+        NEXT_START,
+      ),
     ];
   }
   return [];
@@ -88,15 +98,23 @@ function storedId(connection: Connection, layout: TableLayout): number | undefin
 
 /** Triggers on tables that nobody watches make every write dearer for nothing. */
 function leftOvers(connection: Connection, watched: readonly string[]): readonly Finding[] {
-  const rows = connection.prepare("SELECT name, tbl_name AS \"table\" FROM sqlite_schema WHERE type = 'trigger'").all() as {
+  const rows = connection
+    .prepare('SELECT name, tbl_name AS "table" FROM sqlite_schema WHERE type = \'trigger\'')
+    .all() as {
     name: string;
     table: string;
   }[];
   const known = watched.map((table) => table.toLowerCase());
   const tables = new Set(
-    rows.filter((row) => parseTriggerName(row.name) !== undefined && !known.includes(row.table.toLowerCase())).map((row) => row.table),
+    rows
+      .filter((row) => parseTriggerName(row.name) !== undefined && !known.includes(row.table.toLowerCase()))
+      .map((row) => row.table),
   );
   return [...tables].map((table) =>
-    warn(`table ${table}`, 'it has triggers of GlyphCase, but nobody watches it', 'glyphcase detach removes them; hosts put back what they need.'),
+    warn(
+      `table ${table}`,
+      'it has triggers of GlyphCase, but nobody watches it',
+      'glyphcase detach removes them; hosts put back what they need.',
+    ),
   );
 }

@@ -10,5 +10,15 @@ export interface Finding {
 }
 
 export const ok = (topic: string, message: string): Finding => ({ level: 'ok', topic, message });
-export const warn = (topic: string, message: string, advice: string): Finding => ({ level: 'warn', topic, message, advice });
-export const fail = (topic: string, message: string, advice: string): Finding => ({ level: 'fail', topic, message, advice });
+export const warn = (topic: string, message: string, advice: string): Finding => ({
+  level: 'warn',
+  topic,
+  message,
+  advice,
+});
+export const fail = (topic: string, message: string, advice: string): Finding => ({
+  level: 'fail',
+  topic,
+  message,
+  advice,
+});

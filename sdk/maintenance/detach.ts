@@ -44,7 +44,9 @@ export function detach(filename: string, options: DetachOptions = {}): DetachRep
     return guarded(filename, () => {
       // IMMEDIATE: no host can enter between the look at the hosts and the removal.
       const report = connection.transaction(() => remove(connection, filename, options)).immediate();
-      const [pages, size] = ['freelist_count', 'page_size'].map((name) => connection.pragma(name, { simple: true }) as number);
+      const [pages, size] = ['freelist_count', 'page_size'].map(
+        (name) => connection.pragma(name, { simple: true }) as number,
+      );
       return { ...report, freeBytes: (pages ?? 0) * (size ?? 0) };
     });
   } finally {
@@ -88,9 +90,13 @@ function refuseWhileRunning(connection: Connection, filename: string): void {
   if (!hasCapsule(connection)) return;
   const alive = readHosts(connection).filter((host) => host.alive);
   if (alive.length === 0) return;
-  throw new GlyphError('GC_HOST_RUNNING', `GlyphCase is running on ${filename}: ${alive.map(describeHost).join(', ')}`, {
-    hint: 'Stop it first. If it is gone for certain, repeat with --force.',
-  });
+  throw new GlyphError(
+    'GC_HOST_RUNNING',
+    `GlyphCase is running on ${filename}: ${alive.map(describeHost).join(', ')}`,
+    {
+      hint: 'Stop it first. If it is gone for certain, repeat with --force.',
+    },
+  );
 }
 
 const isCapsules = (name: string): boolean => /^_capsule(_|$)/i.test(name);

@@ -43,7 +43,8 @@ function examineFile(path: string, options: DoctorOptions): readonly Finding[] {
       options.onProgress?.('Checking the integrity of the file');
       return [checkIntegrity(connection)];
     },
-    () => (hasCapsule(connection) ? examineCapsule(connection, path) : [ok('GlyphCase', 'not at work on this file yet')]),
+    () =>
+      hasCapsule(connection) ? examineCapsule(connection, path) : [ok('GlyphCase', 'not at work on this file yet')],
   ];
   try {
     return checks.flatMap((check) => {
@@ -72,5 +73,9 @@ function examineCapsule(connection: Connection, path: string): readonly Finding[
 }
 
 function failure(topic: string, error: unknown): Finding {
-  return fail(topic, messageOf(error), error instanceof GlyphError ? error.hint : 'Please report this: the check itself failed.');
+  return fail(
+    topic,
+    messageOf(error),
+    error instanceof GlyphError ? error.hint : 'Please report this: the check itself failed.',
+  );
 }

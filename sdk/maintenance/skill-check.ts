@@ -137,7 +137,10 @@ function checkNames(globals: readonly GlobalFunction[], folder: SkillFolder, rep
   const defined = new Set(globals.map((one) => one.name));
   for (const { name, file, line } of globals) {
     if (CALLED.includes(name) || !/^(on|before|after|validate)_?/i.test(name)) continue;
-    const meant = didYouMean(name, CALLED.filter((one) => !defined.has(one)));
+    const meant = didYouMean(
+      name,
+      CALLED.filter((one) => !defined.has(one)),
+    );
     if (meant === undefined || isUsed(name, folder)) continue;
     report('error', file, line, `nothing calls ${name}() (did you mean '${meant}'?)`);
   }
@@ -145,7 +148,9 @@ function checkNames(globals: readonly GlobalFunction[], folder: SkillFolder, rep
 
 function isUsed(name: string, folder: SkillFolder): boolean {
   const mention = new RegExp(`\\b${name}\\b`, 'g');
-  const mentions = [...folder.files].filter(([file]) => file.endsWith('.lua')).flatMap(([, source]) => source.match(mention) ?? []);
+  const mentions = [...folder.files]
+    .filter(([file]) => file.endsWith('.lua'))
+    .flatMap(([, source]) => source.match(mention) ?? []);
   return mentions.length > 1;
 }
 
@@ -169,13 +174,24 @@ function checkUse(manifest: Manifest, globals: readonly GlobalFunction[], folder
   const text = folder.files.get('manifest.json') ?? '';
   const definition = (name: string): GlobalFunction | undefined => globals.find((one) => one.name === name);
   // Defined in some other way than a scan can see (a table of handlers, _G[…]): then nothing is said.
-  const mentions = (name: string): boolean => [...folder.files].some(([file, source]) => file.endsWith('.lua') && source.includes(name));
+  const mentions = (name: string): boolean =>
+    [...folder.files].some(([file, source]) => file.endsWith('.lua') && source.includes(name));
   const handler = definition('on_data_changed');
   if (manifest.watches.length > 0 && !mentions('on_data_changed')) {
-    report('warning', 'manifest.json', lineOfPath(text, 'watches'), 'watches: no script defines on_data_changed(), so nothing is called');
+    report(
+      'warning',
+      'manifest.json',
+      lineOfPath(text, 'watches'),
+      'watches: no script defines on_data_changed(), so nothing is called',
+    );
   }
   if (manifest.watches.length === 0 && handler !== undefined) {
-    report('warning', handler.file, handler.line, 'on_data_changed() is never called: manifest.json names no tables in "watches"');
+    report(
+      'warning',
+      handler.file,
+      handler.line,
+      'on_data_changed() is never called: manifest.json names no tables in "watches"',
+    );
   }
   const hooks = manifest.permissions.hooks ?? [];
   for (const { name, file, line } of globals) {

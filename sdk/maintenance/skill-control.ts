@@ -53,7 +53,9 @@ export function readControlRows(connection: Connection): readonly ControlRow[] {
 function change(filename: string, fn: (store: SkillStore, connection: Connection) => void): void {
   const connection = openToWrite(filename);
   try {
-    guarded(filename, () => connection.transaction(() => fn(new SkillStore(asDatabase(connection)), connection)).immediate());
+    guarded(filename, () =>
+      connection.transaction(() => fn(new SkillStore(asDatabase(connection)), connection)).immediate(),
+    );
   } finally {
     connection.close();
   }

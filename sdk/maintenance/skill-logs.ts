@@ -20,7 +20,10 @@ export interface LogQuery {
 }
 
 /** Oldest first. A file in which no skill has run has none. */
-export function readSkillLogs(connection: Connection, { skill, after = 0, limit = -1 }: LogQuery): readonly StoredLogLine[] {
+export function readSkillLogs(
+  connection: Connection,
+  { skill, after = 0, limit = -1 }: LogQuery,
+): readonly StoredLogLine[] {
   if (!schemaNames(connection).has('_skill_logs')) return [];
   const lines = connection
     .prepare(

@@ -124,7 +124,8 @@ export function storeVersion(connection: Connection): number {
 function readLog(connection: Connection): LogState {
   const value = (sql: string): number => (connection.prepare(sql).pluck().get() as number | null) ?? 0;
   const time = (which: string): string | undefined =>
-    (connection.prepare(`SELECT ${which}(completed_at) FROM _capsule_transactions`).pluck().get() as string | null) ?? undefined;
+    (connection.prepare(`SELECT ${which}(completed_at) FROM _capsule_transactions`).pluck().get() as string | null) ??
+    undefined;
   const [oldestAt, newestAt] = [time('min'), time('max')];
   return {
     rows: value('SELECT count(*) FROM _capsule_log'),
@@ -184,12 +185,15 @@ function readSkills(connection: Connection, end: number): readonly SkillState[] 
 
 function readLease(connection: Connection): LeaseState | undefined {
   const row = connection
-    .prepare('SELECT epoch, host IS NOT NULL AS held, mode, taken_at AS takenAt, expires_at AS expiresAt FROM _capsule_lease')
+    .prepare(
+      'SELECT epoch, host IS NOT NULL AS held, mode, taken_at AS takenAt, expires_at AS expiresAt FROM _capsule_lease',
+    )
     .get() as (Omit<LeaseState, 'held'> & { held: number }) | undefined;
   return row && { ...row, held: row.held === 1 };
 }
 
-const lagOf = (cursor: number | null, end: number): { lag?: number } => (cursor === null ? {} : { lag: Math.max(0, end - cursor) });
+const lagOf = (cursor: number | null, end: number): { lag?: number } =>
+  cursor === null ? {} : { lag: Math.max(0, end - cursor) };
 
 /** A row without its NULLs. */
 function present<T>(row: object): T {

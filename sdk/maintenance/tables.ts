@@ -14,7 +14,8 @@ export function userTables(connection: Connection): readonly string[] {
 }
 
 /** True for the names of tables, views, indexes and triggers that GlyphCase made for itself. */
-export const isOurs = (name: string): boolean => /^(idx_|sqlite_autoindex_)?_(capsule|skills?|scheduler|sync)(_|$)/i.test(name);
+export const isOurs = (name: string): boolean =>
+  /^(idx_|sqlite_autoindex_)?_(capsule|skills?|scheduler|sync)(_|$)/i.test(name);
 
 /**
  * The name of a table as the file has it.
@@ -29,8 +30,13 @@ export function tableIn(filename: string, table: string): string {
     if (found !== undefined) return found;
     const tables = userTables(connection);
     const near = didYouMean(table, tables);
-    throw new GlyphError('GC_NO_SUCH_TABLE', `There is no table "${table}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`, {
-      hint: tables.length === 0 ? 'The database has no tables yet.' : `Tables here: ${tables.slice(0, 20).join(', ')}.`,
-    });
+    throw new GlyphError(
+      'GC_NO_SUCH_TABLE',
+      `There is no table "${table}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`,
+      {
+        hint:
+          tables.length === 0 ? 'The database has no tables yet.' : `Tables here: ${tables.slice(0, 20).join(', ')}.`,
+      },
+    );
   });
 }

@@ -36,14 +36,21 @@ async function run(file: string, options: { readonly all?: true; readonly force?
   const report = detach(path, options);
   const name = shown(path);
   if (report.triggers + report.tables.length + report.views.length === 0) {
-    print(`${name}: there is nothing of GlyphCase to take out${report.kept.length === 0 ? '.' : `, but for ${report.kept.join(', ')} (--all).`}`);
+    print(
+      `${name}: there is nothing of GlyphCase to take out${report.kept.length === 0 ? '.' : `, but for ${report.kept.join(', ')} (--all).`}`,
+    );
     return;
   }
   print(
     `${name}: removed ${count(report.triggers, 'trigger')}, ${count(report.views.length, 'view')} and ${count(report.tables.length, 'internal table')}.`,
   );
-  if (report.kept.length > 0) print(`Kept, because skills need it to know what they are: ${report.kept.join(', ')} (--all removes it).`);
-  for (const one of report.dangling) print(`${paint('yellow', 'warning:')} your ${one} names a table that is gone now; SQLite refuses to alter tables while it is there.`);
-  if (report.freeBytes > WORTH_VACUUM) print(`The file has ${formatBytes(report.freeBytes)} to spare; VACUUM gives them back.`);
+  if (report.kept.length > 0)
+    print(`Kept, because skills need it to know what they are: ${report.kept.join(', ')} (--all removes it).`);
+  for (const one of report.dangling)
+    print(
+      `${paint('yellow', 'warning:')} your ${one} names a table that is gone now; SQLite refuses to alter tables while it is there.`,
+    );
+  if (report.freeBytes > WORTH_VACUUM)
+    print(`The file has ${formatBytes(report.freeBytes)} to spare; VACUUM gives them back.`);
   if (existsSync(`${path}-lock`)) print(`${shown(`${path}-lock`)} may be deleted too.`);
 }

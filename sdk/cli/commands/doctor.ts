@@ -23,7 +23,10 @@ export function addDoctor(program: Command): void {
     )
     .argument('[db]', `SQLite file (default: ${DEFAULT_DB}, if it is there)`)
     .option('--json', 'the findings as JSON')
-    .addHelpText('after', examples(['glyphcase doctor', 'check ./glyphcase.db'], ['glyphcase doctor app.db --json', 'for a program']))
+    .addHelpText(
+      'after',
+      examples(['glyphcase doctor', 'check ./glyphcase.db'], ['glyphcase doctor app.db --json', 'for a program']),
+    )
     .action(doctor);
 }
 
@@ -49,7 +52,9 @@ function printFindings(path: string | undefined, findings: readonly Finding[]): 
     if (advice !== undefined) print(`${' '.repeat(width + 8)}${paint('cyan', '→')} ${advice}`);
   }
   if (path === undefined) print(paint('dim', `No ${DEFAULT_DB} here; name a file to check it: glyphcase doctor FILE`));
-  const [failed, warned] = (['fail', 'warn'] as const).map((level) => findings.filter((finding) => finding.level === level).length);
+  const [failed, warned] = (['fail', 'warn'] as const).map(
+    (level) => findings.filter((finding) => finding.level === level).length,
+  );
   const parts = [
     ...(failed === undefined || failed === 0 ? [] : [paint('red', `${failed} failed`)]),
     ...(warned === undefined || warned === 0 ? [] : [paint('yellow', count(warned, 'warning'))]),

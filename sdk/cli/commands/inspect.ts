@@ -15,7 +15,9 @@ export function addInspect(program: Command): void {
   program
     .command('inspect')
     .summary('show hosts, watchers, subscriptions, skills and the log')
-    .description('Shows what is at work on a database: hosts, watched tables, subscriptions and how far they are, skills, the log. Only reads.')
+    .description(
+      'Shows what is at work on a database: hosts, watched tables, subscriptions and how far they are, skills, the log. Only reads.',
+    )
     .addOption(dbOption())
     .option('--json', 'the whole state as JSON')
     .addHelpText(
@@ -46,13 +48,16 @@ async function inspect(options: InspectOptions): Promise<void> {
   printHosts(state);
   printTables(state);
   printSubscriptions(state);
-  printSkills(state.skills, state.hosts.some((host) => host.alive));
+  printSkills(
+    state.skills,
+    state.hosts.some((host) => host.alive),
+  );
 }
 
 function printLog(path: string, { log, lease }: CapsuleState): void {
   const { rows, first, end, bytes, transactions, oldestAt } = log;
   const since = oldestAt === undefined ? '' : `, oldest from ${oldestAt} UTC`;
-  print(`${paint('bold', shown(path))}`);
+  print(paint('bold', shown(path)));
   print(
     rows === 0
       ? 'Log: empty'
@@ -102,7 +107,14 @@ function printSubscriptions({ subscriptions }: CapsuleState): void {
   if (subscriptions.length === 0) return;
   printTable(
     ['name', 'type', 'table', 'cursor', 'behind', 'moved (UTC)'],
-    subscriptions.map((one) => [nameOf(one), one.listenerType, printable(one.table), String(one.cursor ?? ''), lagText(one), one.updatedAt ?? '']),
+    subscriptions.map((one) => [
+      nameOf(one),
+      one.listenerType,
+      printable(one.table),
+      String(one.cursor ?? ''),
+      lagText(one),
+      one.updatedAt ?? '',
+    ]),
     [3, 4],
     0,
   );
@@ -140,6 +152,11 @@ function heading(title: string, number: number): void {
   print(`${paint('bold', title)}${number === 0 ? ': none' : ''}`);
 }
 
-function printTable(head: readonly string[], rows: readonly (readonly string[])[], right: readonly number[] = [], flexible = head.length - 1): void {
+function printTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+  flexible = head.length - 1,
+): void {
   for (const line of table({ head, rows, right, flexible, indent: 2 })) print(line);
 }

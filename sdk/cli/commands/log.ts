@@ -27,7 +27,11 @@ export function addLog(program: Command): void {
     .argument('<db>', 'SQLite file, or an archive of its log')
     .option('--since <seq>', 'changes after this seq', wholeNumber)
     .option('--table <name>', 'changes of this table only')
-    .option('--limit <n>', `at most so many changes; 0 for all (default: ${DEFAULT_LIMIT}, with --since all)`, wholeNumber)
+    .option(
+      '--limit <n>',
+      `at most so many changes; 0 for all (default: ${DEFAULT_LIMIT}, with --since all)`,
+      wholeNumber,
+    )
     .option('--json', 'one line of JSON per change')
     .addHelpText(
       'after',
@@ -54,13 +58,17 @@ async function log(file: string, options: LogOptions): Promise<void> {
       const tables = changes.tables();
       if (!tables.some((name) => name.toLowerCase() === wanted)) {
         const near = didYouMean(wanted, tables);
-        const known = tables.length === 0 ? 'No table has been watched yet.' : `Tables in the log: ${tables.join(', ')}.`;
+        const known =
+          tables.length === 0 ? 'No table has been watched yet.' : `Tables in the log: ${tables.join(', ')}.`;
         const meant = near === undefined ? '' : ` (did you mean "${near}"?)`;
-        throw new GlyphError('GC_NO_SUCH_TABLE', `The log knows no table "${options.table ?? ''}"${meant}`, { hint: known });
+        throw new GlyphError('GC_NO_SUCH_TABLE', `The log knows no table "${options.table ?? ''}"${meant}`, {
+          hint: known,
+        });
       }
     }
     const isWanted = (event: LoggedEvent): boolean => wanted === undefined || event.tableName.toLowerCase() === wanted;
-    const show = (event: LoggedEvent): void => print(options.json === true ? changeToJson(event) : changeToLine(event, { date: true }));
+    const show = (event: LoggedEvent): void =>
+      print(options.json === true ? changeToJson(event) : changeToLine(event, { date: true }));
     if (options.since === undefined && options.limit !== 0) {
       const limit = options.limit ?? DEFAULT_LIMIT;
       const events = changes.newest(limit, isWanted);

@@ -21,7 +21,10 @@ export function addSkillCheck(skill: Command): void {
     .option('--json', 'the findings as JSON')
     .addHelpText(
       'after',
-      examples(['glyphcase skill check skills/order-totals', 'one skill'], ['glyphcase skill check skills', 'all of them']),
+      examples(
+        ['glyphcase skill check skills/order-totals', 'one skill'],
+        ['glyphcase skill check skills', 'all of them'],
+      ),
     )
     .action(check);
 }
@@ -62,7 +65,10 @@ function printCheck(check: SkillCheck): void {
   const errors = check.problems.filter((problem) => problem.level === 'error').length;
   const warnings = check.problems.length - errors;
   const version = check.version === undefined ? '' : ` ${check.version}`;
-  const counts = [...(errors > 0 ? [count(errors, 'error')] : []), ...(warnings > 0 ? [count(warnings, 'warning')] : [])];
+  const counts = [
+    ...(errors > 0 ? [count(errors, 'error')] : []),
+    ...(warnings > 0 ? [count(warnings, 'warning')] : []),
+  ];
   const mark = errors > 0 ? paint('red', 'fail') : paint('green', 'ok  ');
   print(`${mark}  ${check.id}${version}  ${paint('dim', [count(check.luaFiles, 'Lua file'), ...counts].join(', '))}`);
 }

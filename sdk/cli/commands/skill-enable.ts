@@ -37,7 +37,9 @@ export function addSkillDisable(skill: Command): void {
   skill
     .command('disable')
     .summary('stop a skill for good')
-    .description('Stops a skill, also after a restart; its data and its place in the log stay. A running "glyphcase start" follows at once.')
+    .description(
+      'Stops a skill, also after a restart; its data and its place in the log stay. A running "glyphcase start" follows at once.',
+    )
     .argument('<id>', 'the skill')
     .addOption(dbOption())
     .addOption(skillsOption())
@@ -75,24 +77,33 @@ interface Found {
 
 /** @throws GC_NO_SUCH_SKILL when neither the file nor a folder knows it */
 async function find(path: string, id: string, options: ControlOptions): Promise<Found> {
-  const [{ readControl }, { skillFolders, readFolder }, { readManifest }, { didYouMean }, { VERSION }] = await Promise.all([
-    import('../../maintenance/skill-control.ts'),
-    import('../../../plugins/skills/folder.ts'),
-    import('../../../plugins/skills/manifest.ts'),
-    import('../../../kernel/schema-problems.ts'),
-    import('../../version.ts'),
-  ]);
+  const [{ readControl }, { skillFolders, readFolder }, { readManifest }, { didYouMean }, { VERSION }] =
+    await Promise.all([
+      import('../../maintenance/skill-control.ts'),
+      import('../../../plugins/skills/folder.ts'),
+      import('../../../plugins/skills/manifest.ts'),
+      import('../../../kernel/schema-problems.ts'),
+      import('../../version.ts'),
+    ]);
   const dirs = (options.skills ?? [DEFAULT_SKILLS]).flatMap((folder) => skillFolders(folder));
   const nameOf = (dir: string): string => dir.slice(dir.lastIndexOf('/') + 1);
   const dir = dirs.find((one) => nameOf(one) === id);
   const known = readControl(path).map((row) => row.id);
   if (dir === undefined) {
     const all = [...new Set([...known, ...dirs.map(nameOf)])];
-    if (known.includes(id)) return { problem: `its folder is not in ${(options.skills ?? [DEFAULT_SKILLS]).join(', ')} (--skills)` };
+    if (known.includes(id))
+      return { problem: `its folder is not in ${(options.skills ?? [DEFAULT_SKILLS]).join(', ')} (--skills)` };
     const near = didYouMean(id, all);
-    throw new GlyphError('GC_NO_SUCH_SKILL', `There is no skill "${id}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`, {
-      hint: all.length === 0 ? 'Name the folder with --skills.' : `Skills: ${all.join(', ')}. Name other folders with --skills.`,
-    });
+    throw new GlyphError(
+      'GC_NO_SUCH_SKILL',
+      `There is no skill "${id}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`,
+      {
+        hint:
+          all.length === 0
+            ? 'Name the folder with --skills.'
+            : `Skills: ${all.join(', ')}. Name other folders with --skills.`,
+      },
+    );
   }
   try {
     return { manifest: readManifest(readFolder(dir), VERSION) };
@@ -108,7 +119,10 @@ async function follow(path: string, id: string, isDone: (row: ControlRow) => boo
     import('../../maintenance/connection.ts'),
     import('../../maintenance/hosts.ts'),
   ]);
-  const isRunning = reading(path, (connection) => hasCapsule(connection) && readHosts(connection).some((host) => host.alive));
+  const isRunning = reading(
+    path,
+    (connection) => hasCapsule(connection) && readHosts(connection).some((host) => host.alive),
+  );
   const row = (): ControlRow | undefined => readControl(path).find((one) => one.id === id);
   if (!isRunning) {
     print(`${id} will be ${row()?.enabled === false ? 'left alone' : 'started'} when a host starts: glyphcase start`);

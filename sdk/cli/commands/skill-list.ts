@@ -26,11 +26,16 @@ export function addSkillList(skill: Command): void {
   skill
     .command('list')
     .summary('list skills and their states')
-    .description('Lists the skills that the database knows and those that lie in the skills folders, with the state in the running host.')
+    .description(
+      'Lists the skills that the database knows and those that lie in the skills folders, with the state in the running host.',
+    )
     .addOption(dbOption())
     .addOption(skillsOption())
     .option('--json', 'as JSON')
-    .addHelpText('after', examples(['glyphcase skill list', 'the skills here'], ['glyphcase skill list --json', 'for a program']))
+    .addHelpText(
+      'after',
+      examples(['glyphcase skill list', 'the skills here'], ['glyphcase skill list --json', 'for a program']),
+    )
     .action(list);
 }
 
@@ -74,7 +79,9 @@ function versionIn(dir: string): string | undefined {
 
 function printList(listed: readonly Listed[], running: boolean, path: string | undefined): void {
   if (listed.length === 0) {
-    print(`No skills${path === undefined ? '' : ` in ${shown(path)}`}, and none in ./${DEFAULT_SKILLS}. glyphcase skill new ID makes one.`);
+    print(
+      `No skills${path === undefined ? '' : ` in ${shown(path)}`}, and none in ./${DEFAULT_SKILLS}. glyphcase skill new ID makes one.`,
+    );
     return;
   }
   const rows = listed.map((skill) => [
@@ -86,6 +93,11 @@ function printList(listed: readonly Listed[], running: boolean, path: string | u
     skill.dir ?? '',
     printable(skill.error ?? ''),
   ]);
-  for (const line of table({ head: ['id', 'version', 'state', 'behind', 'activated', 'folder', 'reason'], rows, right: [3] })) print(line);
+  for (const line of table({
+    head: ['id', 'version', 'state', 'behind', 'activated', 'folder', 'reason'],
+    rows,
+    right: [3],
+  }))
+    print(line);
   if (!running) note('No host is running: glyphcase start');
 }

@@ -22,13 +22,21 @@ export function addSkillLogs(skill: Command): void {
   skill
     .command('logs')
     .summary('print what skills logged')
-    .description('Prints what a skill, or all of them, logged; the database keeps the newest 500 lines of each. Only reads.')
+    .description(
+      'Prints what a skill, or all of them, logged; the database keeps the newest 500 lines of each. Only reads.',
+    )
     .argument('[id]', 'one skill')
     .option('-f, --follow', 'go on with what is logged from now on, until Ctrl-C')
     .option('--limit <n>', 'the newest so many lines; 0 for all', wholeNumber, DEFAULT_LIMIT)
     .addOption(dbOption())
     .option('--json', 'one line of JSON per line')
-    .addHelpText('after', examples(['glyphcase skill logs', 'the newest lines of all'], ['glyphcase skill logs order-totals -f', 'follow one']))
+    .addHelpText(
+      'after',
+      examples(
+        ['glyphcase skill logs', 'the newest lines of all'],
+        ['glyphcase skill logs order-totals -f', 'follow one'],
+      ),
+    )
     .action(logs);
 }
 
@@ -46,12 +54,17 @@ async function logs(id: string | undefined, options: LogsOptions): Promise<void>
     const first = readSkillLogs(connection, { ...skill, limit: options.limit === 0 ? -1 : options.limit });
     if (id !== undefined && first.length === 0 && !known.includes(id)) {
       const near = didYouMean(id, known);
-      throw new GlyphError('GC_NO_SUCH_SKILL', `The database knows no skill "${id}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`, {
-        hint: known.length === 0 ? 'No skill has run on it yet.' : `Skills: ${known.join(', ')}.`,
-      });
+      throw new GlyphError(
+        'GC_NO_SUCH_SKILL',
+        `The database knows no skill "${id}"${near === undefined ? '' : ` (did you mean "${near}"?)`}`,
+        {
+          hint: known.length === 0 ? 'No skill has run on it yet.' : `Skills: ${known.join(', ')}.`,
+        },
+      );
     }
     const show = (line: StoredLogLine): void => {
-      if (options.json === true) printJson({ skill: line.skill, at: new Date(line.at), level: line.level, message: line.message });
+      if (options.json === true)
+        printJson({ skill: line.skill, at: new Date(line.at), level: line.level, message: line.message });
       else print(logLine(line));
     };
     first.forEach(show);

@@ -17,7 +17,9 @@ export function addSkillNew(skill: Command): void {
   skill
     .command('new')
     .summary('make the folder of a new skill')
-    .description('Makes the folder of a new skill: manifest.json, main.lua and README.md. A running host picks it up at once.')
+    .description(
+      'Makes the folder of a new skill: manifest.json, main.lua and README.md. A running host picks it up at once.',
+    )
     .argument('<id>', 'name of the skill and its folder: lower-case letters, digits and single hyphens')
     .addOption(withDefault('--dir <folder>', 'where skills live', DEFAULT_SKILLS))
     .addOption(withDefault('--table <name>', 'table that it watches', 'orders'))
@@ -35,7 +37,9 @@ function create(id: string, options: { readonly dir: string; readonly table: str
   checkId(id);
   const dir = join(options.dir, id);
   if (existsSync(dir)) {
-    throw new GlyphError('GC_BAD_ARGUMENT', `${dir} exists already`, { hint: 'Choose another id, or remove the folder.' });
+    throw new GlyphError('GC_BAD_ARGUMENT', `${dir} exists already`, {
+      hint: 'Choose another id, or remove the folder.',
+    });
   }
   const files: Readonly<Record<string, string>> = {
     'manifest.json': manifest(id, options.table, dir),

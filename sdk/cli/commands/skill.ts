@@ -7,7 +7,10 @@ import { addSkillLogs } from './skill-logs.ts';
 import { addSkillNew } from './skill-new.ts';
 
 export function addSkill(program: Command): void {
-  const skill = program.command('skill').summary('make, check, list and control skills').description('Makes, checks, lists and controls skills.');
+  const skill = program
+    .command('skill')
+    .summary('make, check, list and control skills')
+    .description('Makes, checks, lists and controls skills.');
   addSkillNew(skill);
   addSkillCheck(skill);
   addSkillList(skill);

@@ -71,7 +71,8 @@ async function start(options: StartOptions): Promise<void> {
   const filename = options.db ?? fromFile.filename ?? DEFAULT_DB;
   const folders = skillFoldersOf(options, fromFile);
   const isNew = filename !== ':memory:' && !existsSync(filename);
-  const sample = options.sample && isNew && fromFile.schema === undefined ? (await import('../sample.ts')).SAMPLE : undefined;
+  const sample =
+    options.sample && isNew && fromFile.schema === undefined ? (await import('../sample.ts')).SAMPLE : undefined;
   const reporter: Reporter = options.json === true ? jsonReporter() : humanReporter({ quiet: options.quiet === true });
   const fileSkills = fromFile.skills === false ? undefined : fromFile.skills;
   const config: GlyphCaseConfig = {

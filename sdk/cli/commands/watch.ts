@@ -41,9 +41,13 @@ export function addWatch(program: Command): void {
 
 async function watch(file: string, table: string, options: WatchOptions): Promise<void> {
   if (/^\s*(select|with|values)\b/i.test(table)) {
-    throw new GlyphError('GC_NOT_SUPPORTED', 'Watching a SELECT comes with live queries, which this version does not have', {
-      hint: 'Watch the table it reads: glyphcase watch DB TABLE --where "…"',
-    });
+    throw new GlyphError(
+      'GC_NOT_SUPPORTED',
+      'Watching a SELECT comes with live queries, which this version does not have',
+      {
+        hint: 'Watch the table it reads: glyphcase watch DB TABLE --where "…"',
+      },
+    );
   }
   const path = existingDatabase(file);
   const [{ observe }, { tableIn }] = await Promise.all([
@@ -61,7 +65,8 @@ async function watch(file: string, table: string, options: WatchOptions): Promis
       listenerId: 'glyphcase watch',
     });
     const filter = watcher.filterExpression === undefined ? '' : ` where ${watcher.filterExpression}`;
-    if (options.json !== true) note(paint('dim', `Watching ${name} in ${shown(path)}${filter}. Ctrl-C ends it.`, process.stderr));
+    if (options.json !== true)
+      note(paint('dim', `Watching ${name} in ${shown(path)}${filter}. Ctrl-C ends it.`, process.stderr));
     await untilStopped();
   } finally {
     await observer.close();
