@@ -54,7 +54,11 @@ async function capture(): Promise<Record<string, number>> {
       for (const key of ['insert', 'update', 'delete'] as const) ratios[key].push(plain[key] / watched[key]);
     }
     await db.close();
-    return { insertRatio: median(ratios.insert), updateRatio: median(ratios.update), deleteRatio: median(ratios.delete) };
+    return {
+      insertRatio: median(ratios.insert),
+      updateRatio: median(ratios.update),
+      deleteRatio: median(ratios.delete),
+    };
   });
 }
 
@@ -109,7 +113,10 @@ async function inProcess(): Promise<Record<string, number>> {
         times.push(await seen);
       }
       const sorted = times.slice(500).sort((a, b) => a - b);
-      return { p50: sorted[sorted.length >> 1] ?? Number.NaN, p95: sorted[Math.floor(sorted.length * 0.95)] ?? Number.NaN };
+      return {
+        p50: sorted[sorted.length >> 1] ?? Number.NaN,
+        p95: sorted[Math.floor(sorted.length * 0.95)] ?? Number.NaN,
+      };
     };
     db.subscribe(db.watch('tasks', 'user_id = ?', [1]), () => arrived());
     const one = await measure();
@@ -167,7 +174,9 @@ async function outside(): Promise<Record<string, number>> {
 
 /** Commit times, Unix ms, by row. */
 async function write(file: string, count: number, pause: number): Promise<Map<number, number>> {
-  const child = spawn('python3', ['-c', WRITER, file, String(count), String(pause)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('python3', ['-c', WRITER, file, String(count), String(pause)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const committed = new Map<number, number>();
   for await (const line of createInterface({ input: child.stdout })) {
     const [id, at] = line.split(' ');

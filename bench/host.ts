@@ -50,16 +50,22 @@ async function starts(): Promise<Record<string, number>> {
   return await withFolder(async (folder) => {
     const bare: number[] = [];
     for (let index = 0; index < 7; index += 1) {
-      bare.push(await timeAsync(async () => {
-        const db = new GlyphCase(join(folder, `start-${index}.db`));
-        await db.ready;
-        await db.close();
-      }));
+      bare.push(
+        await timeAsync(async () => {
+          const db = new GlyphCase(join(folder, `start-${index}.db`));
+          await db.ready;
+          await db.close();
+        }),
+      );
     }
     const skills = join(folder, 'skills');
     for (let index = 0; index < 100; index += 1) writeSkill(skills, `skill-${index}`);
     const before = residentKiB();
-    const db = new GlyphCase({ filename: join(folder, 'skills.db'), skills: { dir: skills, watch: false }, schema: { tables: [{ name: 'tasks', columns: [{ name: 'id', type: 'INTEGER', primary: true }] }] } });
+    const db = new GlyphCase({
+      filename: join(folder, 'skills.db'),
+      skills: { dir: skills, watch: false },
+      schema: { tables: [{ name: 'tasks', columns: [{ name: 'id', type: 'INTEGER', primary: true }] }] },
+    });
     const started = performance.now();
     const report = await db.ready;
     const ms = Math.max(report.ms, performance.now() - started);
@@ -67,7 +73,13 @@ async function starts(): Promise<Record<string, number>> {
     const perSkill = (residentKiB() - before) / 100;
     await db.close();
     // The first host of the process pays for compiling; a new process is what a user sees, so it is measured apart.
-    return { startMs: median(bare), start100SkillsMs: ms, active100: active, rssPerSkillKiB: perSkill, ...coldStart(folder) };
+    return {
+      startMs: median(bare),
+      start100SkillsMs: ms,
+      active100: active,
+      rssPerSkillKiB: perSkill,
+      ...coldStart(folder),
+    };
   });
 }
 
@@ -86,7 +98,10 @@ function coldStart(folder: string): Record<string, number> {
   const imports: number[] = [];
   const opens: number[] = [];
   for (let round = 0; round < 5; round += 1) {
-    const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 });
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
     const [importMs, openMs] = JSON.parse(child.stdout) as [number, number];
     imports.push(importMs);
     opens.push(openMs);
@@ -110,7 +125,12 @@ function closing(): Record<string, number> {
   return { exitsByItself: child.status === 0 ? 1 : 0 };
 }
 
-export function writeSkill(dir: string, id: string, main = 'function on_data_changed(table_name, operation, row) end\n', permissions: unknown = { database: { read: ['tasks'] } }): void {
+export function writeSkill(
+  dir: string,
+  id: string,
+  main = 'function on_data_changed(table_name, operation, row) end\n',
+  permissions: unknown = { database: { read: ['tasks'] } },
+): void {
   const folder = join(dir, id);
   mkdirSync(folder, { recursive: true });
   const manifest = { id, name: id, version: '1.0.0', main: 'main.lua', watches: ['tasks'], permissions };

@@ -46,25 +46,42 @@ const report = {
   machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
   node: process.version,
   sqlite: new Database(':memory:').prepare('SELECT sqlite_version()').pluck().get() as string,
-  figures: results.map(({ what, unit, value, atLeast, atMost, verdict, program, key }) => ({ what, value, unit, atLeast, atMost, verdict, program, key })),
+  figures: results.map(({ what, unit, value, atLeast, atMost, verdict, program, key }) => ({
+    what,
+    value,
+    unit,
+    atLeast,
+    atMost,
+    verdict,
+    program,
+    key,
+  })),
   raw,
 };
 const folder = join(import.meta.dirname, 'results');
 mkdirSync(folder, { recursive: true });
-writeFileSync(join(folder, wanted.length === 0 ? 'latest.json' : `${wanted.join('-')}.local.json`), `${JSON.stringify(report, undefined, 2)}\n`);
+writeFileSync(
+  join(folder, wanted.length === 0 ? 'latest.json' : `${wanted.join('-')}.local.json`),
+  `${JSON.stringify(report, undefined, 2)}\n`,
+);
 const missed = results.filter((result) => result.verdict === 'missed' || result.verdict === 'not measured').length;
-console.log(`\n${results.length - missed} figures met or shown, ${missed} missed. ${report.machine}, Node ${report.node}, SQLite ${report.sqlite}, ${report.date}`);
+console.log(
+  `\n${results.length - missed} figures met or shown, ${missed} missed. ${report.machine}, Node ${report.node}, SQLite ${report.sqlite}, ${report.date}`,
+);
 process.exitCode = missed > 0 ? 1 : 0;
 
 function judge(figure: Figure, value: number | undefined): Result {
   if (value === undefined || Number.isNaN(value)) return { ...figure, value: undefined, verdict: 'not measured' };
   if (figure.atLeast === undefined && figure.atMost === undefined) return { ...figure, value, verdict: 'shown' };
-  const met = (figure.atLeast === undefined || value >= figure.atLeast) && (figure.atMost === undefined || value <= figure.atMost);
+  const met =
+    (figure.atLeast === undefined || value >= figure.atLeast) &&
+    (figure.atMost === undefined || value <= figure.atMost);
   return { ...figure, value, verdict: met ? 'met' : 'missed' };
 }
 
 function line(result: Result): string {
-  const target = result.atLeast === undefined ? (result.atMost === undefined ? '' : `≤ ${result.atMost}`) : `≥ ${result.atLeast}`;
+  const target =
+    result.atLeast === undefined ? (result.atMost === undefined ? '' : `≤ ${result.atMost}`) : `≥ ${result.atLeast}`;
   const mark = { met: 'ok    ', missed: 'MISSED', shown: '      ', 'not measured': 'NONE  ' }[result.verdict];
   const value = result.value === undefined ? '–' : String(round(result.value));
   return `  ${mark} ${result.what.padEnd(72)} ${value.padStart(10)} ${result.unit.padEnd(9)} ${target}`;

@@ -31,18 +31,25 @@ export async function run(): Promise<Record<string, number>> {
 async function eventsPerSecond(main: string, permissions: unknown): Promise<number> {
   const figures: number[] = [];
   for (let round = 0; round < 3; round += 1) {
-    figures.push(await withFolder(async (folder) => {
-      const skills = join(folder, 'skills');
-      writeSkill(skills, 'worker', main, permissions);
-      const db = new GlyphCase({ filename: join(folder, 'a.db'), capsule: WAITING, skills: { dir: skills, watch: false }, schema: SCHEMA });
-      await db.ready;
-      await insertAll(db);
-      const ms = await timeAsync(() => db.flush());
-      const left = await db.queryScalar("SELECT count(*) FROM tasks WHERE status = 'new'");
-      if (main === UPDATING && left !== 0) throw new Error(`${String(left)} rows were not updated`);
-      await db.close();
-      return ROWS / (ms / 1000);
-    }));
+    figures.push(
+      await withFolder(async (folder) => {
+        const skills = join(folder, 'skills');
+        writeSkill(skills, 'worker', main, permissions);
+        const db = new GlyphCase({
+          filename: join(folder, 'a.db'),
+          capsule: WAITING,
+          skills: { dir: skills, watch: false },
+          schema: SCHEMA,
+        });
+        await db.ready;
+        await insertAll(db);
+        const ms = await timeAsync(() => db.flush());
+        const left = await db.queryScalar("SELECT count(*) FROM tasks WHERE status = 'new'");
+        if (main === UPDATING && left !== 0) throw new Error(`${String(left)} rows were not updated`);
+        await db.close();
+        return ROWS / (ms / 1000);
+      }),
+    );
   }
   return median(figures);
 }
@@ -89,7 +96,10 @@ const WAITING = { batchInterval: 600_000, batchSize: 1_000_000 };
 async function insertAll(db: GlyphCase): Promise<void> {
   const part = ROWS / 200;
   for (let start = 0; start < ROWS; start += part) {
-    await db.insertMany('tasks', Array.from({ length: part }, (_, index) => ({ title: `Task ${start + index}` })));
+    await db.insertMany(
+      'tasks',
+      Array.from({ length: part }, (_, index) => ({ title: `Task ${start + index}` })),
+    );
   }
 }
 

@@ -62,7 +62,10 @@ function memory(): Record<string, number> {
   const measure = (body: string): number => {
     const program = `${body}\nglobalThis.gc?.(); console.log(process.memoryUsage().rss / 1e6);`;
     const runs = [1, 2, 3].map(() => {
-      const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 });
+      const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', program], {
+        encoding: 'utf8',
+        timeout: 20_000,
+      });
       return Number(child.stdout.trim());
     });
     return median(runs);
@@ -72,7 +75,9 @@ function memory(): Record<string, number> {
   const node = measure('');
   const code = measure(load);
   const host = measure(open);
-  const watching = measure(`${open} for (let i = 0; i < 100; i += 1) db.subscribe(db.watch('t', 'v = ?', [i]), () => {}); await db.insert('t', { v: 1 }); await db.flush();`);
+  const watching = measure(
+    `${open} for (let i = 0; i < 100; i += 1) db.subscribe(db.watch('t', 'v = ?', [i]), () => {}); await db.insert('t', { v: 1 }); await db.flush();`,
+  );
   const lua = measure(`${open} await db.executeLuaScript('return 1');`);
   return {
     codeMB: code - node,
@@ -92,7 +97,14 @@ async function sizes(): Promise<Record<string, number>> {
       if (watched) db.watch('users');
       await db.execute('PRAGMA wal_checkpoint(TRUNCATE)');
       const before = statSync(file).size;
-      await db.insertMany('users', Array.from({ length: 10_000 }, (_, i) => ({ email: `user${i}@example.com`, name: `User ${i}`, status: 'active' })));
+      await db.insertMany(
+        'users',
+        Array.from({ length: 10_000 }, (_, i) => ({
+          email: `user${i}@example.com`,
+          name: `User ${i}`,
+          status: 'active',
+        })),
+      );
       await db.flush();
       await db.execute('PRAGMA wal_checkpoint(TRUNCATE)');
       const after = statSync(file).size;

@@ -38,9 +38,13 @@ export function openConnections(filename: string): Connections {
   try {
     const mode = setUp(writer);
     if (mode !== 'wal') {
-      throw new GlyphError('GC_CANNOT_OPEN', `Cannot use ${filename}: SQLite keeps its journal mode "${mode}"`, {
-        hint: 'GlyphCase needs WAL mode, which needs a local file system and no other program in exclusive mode.',
-      });
+      throw new GlyphError(
+        'GC_CANNOT_OPEN',
+        `Cannot use ${filename}: SQLite keeps its journal mode "${String(mode)}"`,
+        {
+          hint: 'GlyphCase needs WAL mode, which needs a local file system and no other program in exclusive mode.',
+        },
+      );
     }
     const reader = openOne(path, true);
     reader.pragma('busy_timeout = 5000');

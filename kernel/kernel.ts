@@ -41,10 +41,12 @@ export function createKernel(options: KernelOptions): Kernel {
   const logger = options.logger ?? silentLogger;
   const clock = options.clock ?? systemClock;
   const hooks = createHooks({
-    onError: (error, { hook, tap }) => logger.error(`The tap of ${tap} on hook ${hook} failed: ${messageOf(error)}`, { error }),
+    onError: (error, { hook, tap }) =>
+      logger.error(`The tap of ${tap} on hook ${hook} failed: ${messageOf(error)}`, { error }),
   });
   const bus = createBus({
-    onError: (error, { channel, owner }) => logger.error(`A listener on ${channel} failed: ${messageOf(error)}`, { error, owner }),
+    onError: (error, { channel, owner }) =>
+      logger.error(`A listener on ${channel} failed: ${messageOf(error)}`, { error, owner }),
   });
   const db = openDatabase(options.filename, {
     hooks,

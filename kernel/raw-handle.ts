@@ -73,7 +73,7 @@ export function wrapRawHandle(sqlite: BetterSqlite3.Database, events: RawHandleE
       deferred: around(native.deferred),
       immediate: around(native.immediate),
       exclusive: around(native.exclusive),
-    }) as TransactionFunction;
+    });
   };
 
   Object.assign(sqlite, {

@@ -70,7 +70,8 @@ class TableRows implements Rows {
 
   insertMany(table: string, rows: readonly Data[]): Key[] {
     const info = this.#infos.get(table);
-    if (!Array.isArray(rows)) throw new GlyphError('GC_BAD_ARGUMENT', `insertMany() takes an array of rows, not ${describe(rows)}`);
+    if (!Array.isArray(rows))
+      throw new GlyphError('GC_BAD_ARGUMENT', `insertMany() takes an array of rows, not ${describe(rows)}`);
     const statements = new Map<string, Statement>();
     return rows.map((row) => this.#insertRow(info, row as Data, statements));
   }
@@ -88,7 +89,8 @@ class TableRows implements Rows {
       return this.#runUpdate(info, data, condition, toSqlParams(params));
     }
     let changed = 0;
-    for (const id of this.#keysWhere(info, condition, params)) changed += this.#updateRow(info, id, keyCondition(info, id), data);
+    for (const id of this.#keysWhere(info, condition, params))
+      changed += this.#updateRow(info, id, keyCondition(info, id), data);
     return changed;
   }
 
@@ -104,7 +106,8 @@ class TableRows implements Rows {
       return this.#run(`DELETE FROM ${quoteName(info.name)} WHERE ${condition}`, toSqlParams(params)).changes;
     }
     let changed = 0;
-    for (const id of this.#keysWhere(info, condition, params)) changed += this.#deleteRow(info, id, keyCondition(info, id));
+    for (const id of this.#keysWhere(info, condition, params))
+      changed += this.#deleteRow(info, id, keyCondition(info, id));
     return changed;
   }
 
@@ -157,7 +160,8 @@ class TableRows implements Rows {
       values[`gc_set_${index}`] = toSqlValue(data[name], `column "${name}" of table ${info.name}`);
     });
     const [named] = params;
-    const isNamed = params.length === 1 && typeof named === 'object' && named !== null && !(named instanceof Uint8Array);
+    const isNamed =
+      params.length === 1 && typeof named === 'object' && named !== null && !(named instanceof Uint8Array);
     const bound = isNamed ? [{ ...values, ...named }] : [...params, values];
     return this.#run(`UPDATE ${quoteName(info.name)} SET ${sets} WHERE ${condition}`, bound).changes;
   }
@@ -197,9 +201,13 @@ class TableRows implements Rows {
 function insertSql(info: TableInfo, names: readonly string[]): string {
   const table = quoteName(info.name);
   const columns = names.map((name) => quoteName(columnOf(info, name)));
-  const values = columns.length === 0 ? 'DEFAULT VALUES' : `(${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
+  const values =
+    columns.length === 0 ? 'DEFAULT VALUES' : `(${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
   // SQLite tells the rowid by itself; any other key that the caller left to a default has to be asked for.
-  const known = info.key.length === 0 || info.keyIsRowid || info.key.every((key) => names.some((name) => foldName(name) === foldName(key)));
+  const known =
+    info.key.length === 0 ||
+    info.keyIsRowid ||
+    info.key.every((key) => names.some((name) => foldName(name) === foldName(key)));
   return `INSERT INTO ${table} ${values}${known ? '' : ` RETURNING ${info.key.map(quoteName).join(', ')}`}`;
 }
 
@@ -210,7 +218,8 @@ interface KeyCondition {
 
 function keyCondition(info: TableInfo, id: unknown): KeyCondition {
   const columns = info.key.length > 0 ? info.key.map(quoteName) : info.hasRowid ? ['rowid'] : [];
-  if (columns.length === 0) throw new GlyphError('GC_BAD_ARGUMENT', `"${info.name}" has no key; use updateWhere() or deleteWhere()`);
+  if (columns.length === 0)
+    throw new GlyphError('GC_BAD_ARGUMENT', `"${info.name}" has no key; use updateWhere() or deleteWhere()`);
   const parts = columns.length === 1 && !Array.isArray(id) ? [id] : id;
   if (!Array.isArray(parts) || parts.length !== columns.length) {
     throw new GlyphError(
@@ -235,8 +244,17 @@ function conditionOf(where: string): string {
 }
 
 function asData(data: unknown, info: TableInfo): Data {
-  if (typeof data !== 'object' || data === null || Array.isArray(data) || data instanceof Date || data instanceof Uint8Array) {
-    throw new GlyphError('GC_BAD_ARGUMENT', `A row of "${info.name}" must be an object of column values, not ${describe(data)}`);
+  if (
+    typeof data !== 'object' ||
+    data === null ||
+    Array.isArray(data) ||
+    data instanceof Date ||
+    data instanceof Uint8Array
+  ) {
+    throw new GlyphError(
+      'GC_BAD_ARGUMENT',
+      `A row of "${info.name}" must be an object of column values, not ${describe(data)}`,
+    );
   }
   return data as Data;
 }
@@ -251,4 +269,6 @@ const valueOf = (data: Data, column: string): unknown =>
 const keyOf = (values: readonly unknown[]): Key => (values.length === 1 ? (values[0] as Key) : values);
 
 const narrow = (value: unknown): unknown =>
-  typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER ? Number(value) : value;
+  typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER
+    ? Number(value)
+    : value;

@@ -51,12 +51,17 @@ export class TableInfos {
       throw new GlyphError('GC_INTERNAL_TABLE', `"${table}" belongs to GlyphCase and cannot be written`);
     }
     const entry = this.#db
-      .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema IN ('main', 'temp') AND name = ? COLLATE NOCASE")
+      .prepare(
+        "SELECT name, type, wr FROM pragma_table_list WHERE schema IN ('main', 'temp') AND name = ? COLLATE NOCASE",
+      )
       .get(table) as { name: string; type: string; wr: number } | undefined;
     if (entry === undefined) throw this.#noSuchTable(table);
-    const columns = this.#db
-      .prepare('SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)')
-      .all(entry.name) as { name: string; type: string; pk: number; hidden: number }[];
+    const columns = this.#db.prepare('SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)').all(entry.name) as {
+      name: string;
+      type: string;
+      pk: number;
+      hidden: number;
+    }[];
     const key = columns.filter((column) => column.pk > 0).sort((a, b) => a.pk - b.pk);
     const [only] = key;
     const keyIsRowid =
@@ -76,7 +81,9 @@ export class TableInfos {
 
   #noSuchTable(table: string): GlyphError {
     const names = this.#db
-      .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '\\_capsule%' ESCAPE '\\'")
+      .prepare(
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '\\_capsule%' ESCAPE '\\'",
+      )
       .pluck()
       .all() as string[];
     const close = didYouMean(table, names);

@@ -76,7 +76,7 @@ export function toSqlParams(params: Params | undefined, sql = ''): readonly unkn
     return [Object.fromEntries(params.map((value, index) => [index + 1, toSqlValue(value, `parameter ${index + 1}`)]))];
   }
   if (Array.isArray(params)) return params.map((value, index) => toSqlValue(value, `parameter ${index + 1}`));
-  if (typeof params !== 'object' || params === null || params instanceof Uint8Array || params instanceof Date) {
+  if (!isPlainParams(params)) {
     throw new GlyphError('GC_BAD_ARGUMENT', `Parameters must be an array or an object, not ${describe(params)}`);
   }
   const named: Record<string, BoundValue> = {};
@@ -84,11 +84,20 @@ export function toSqlParams(params: Params | undefined, sql = ''): readonly unkn
   return [named];
 }
 
+/** Types do not hold at run time: a caller in JavaScript may pass anything. */
+function isPlainParams(params: unknown): boolean {
+  return typeof params === 'object' && params !== null && !(params instanceof Uint8Array) && !(params instanceof Date);
+}
+
 /** A short name of a value's kind, for messages. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object') return value.constructor?.name ? `a ${value.constructor.name}` : 'an object';
+  if (typeof value === 'object') {
+    // An object without a prototype has no constructor.
+    const { name } = (value.constructor as { name?: string } | undefined) ?? {};
+    return name === undefined || name === '' ? 'an object' : `a ${name}`;
+  }
   return `a ${typeof value}`;
 }
 

@@ -1,5 +1,6 @@
-/** The plugins that come with GlyphCase, with the options each gets from the host's. */
-import type { PluginEntry } from '../kernel/plugin-host.ts';
+/** The plugins that come with GlyphCase, with the options each gets from the host's; then those the host brings. */
+import { GlyphError } from '../kernel/errors.ts';
+import type { PluginEntry, PluginHost } from '../kernel/plugin-host.ts';
 import type { PluginDefinition } from '../kernel/plugin-types.ts';
 import actions from '../plugins/actions/index.ts';
 import batching from '../plugins/batching/index.ts';
@@ -10,12 +11,12 @@ import skills from '../plugins/skills/index.ts';
 import type { CheckedConfig } from './config.ts';
 
 const entry = (definition: PluginDefinition<never>, config: unknown = {}): PluginEntry => ({
-  definition: definition as PluginDefinition,
+  definition: definition,
   config,
 });
 
 /** In the order in which they are loaded. With `capsule.enabled: false` only the action bus is left. */
-export function builtinPlugins(config: CheckedConfig): readonly PluginEntry[] {
+function builtinPlugins(config: CheckedConfig): readonly PluginEntry[] {
   const always = [entry(actions)];
   const { enabled, batchInterval, batchSize, ...retention } = config.capsule;
   if (!enabled) return always;
@@ -31,4 +32,26 @@ export function builtinPlugins(config: CheckedConfig): readonly PluginEntry[] {
     entry(lua, config.lua ?? {}),
     entry(skills, { dirs, watch, ...(grants === undefined ? {} : { grants }) }),
   ];
+}
+
+/** Loads the built-in plugins, then the host's own. @throws what a built-in plugin failed with; GC_BAD_PLUGIN, GC_NOT_SUPPORTED */
+export function loadPlugins(host: PluginHost, config: CheckedConfig): void {
+  const failed = host.loadAll(builtinPlugins(config)).find((report) => report.state === 'failed');
+  // The built-in ones are the database's engine: without them there is nothing to go on with.
+  if (failed?.error !== undefined) throw rootCause(failed.error);
+  for (const definition of config.plugins ?? []) {
+    if (typeof definition === 'string') {
+      throw new GlyphError('GC_NOT_SUPPORTED', `Plugins are given as objects; "${definition}" is a path`, {
+        hint: 'Import the plugin and pass its definition.',
+      });
+    }
+    host.load(definition);
+  }
+}
+
+/** A failed plugin's report wraps what it threw; who opens a database wants to read that. */
+function rootCause(error: Error): Error {
+  return error instanceof GlyphError && error.code === 'GC_PLUGIN_FAILED' && error.cause instanceof GlyphError
+    ? error.cause
+    : error;
 }

@@ -13,7 +13,11 @@ import type { SchemaDefinition } from './schema.ts';
 
 /** What a skill may be granted; the same shape as `permissions` in its manifest. */
 export interface Permissions {
-  readonly database?: { readonly read?: readonly string[]; readonly write?: readonly string[]; readonly schema?: readonly string[] };
+  readonly database?: {
+    readonly read?: readonly string[];
+    readonly write?: readonly string[];
+    readonly schema?: readonly string[];
+  };
   readonly actions?: { readonly dispatch?: readonly string[]; readonly listen?: readonly string[] };
   readonly functions?: readonly string[];
   readonly network?: readonly string[];
@@ -162,5 +166,8 @@ export function readConfig(first: unknown, second: unknown): CheckedConfig {
 
 function asObject(value: unknown, what: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new GlyphError('GC_BAD_ARGUMENT', `new GlyphCase(): ${what} must be a file name or an object, not ${describe(value)}`);
+  throw new GlyphError(
+    'GC_BAD_ARGUMENT',
+    `new GlyphCase(): ${what} must be a file name or an object, not ${describe(value)}`,
+  );
 }

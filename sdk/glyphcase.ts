@@ -9,7 +9,7 @@ import { createKernel } from '../kernel/kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { silentLogger } from '../kernel/logger.ts';
 import type { Params, Row, SqlValue, Transaction } from '../kernel/database-types.ts';
-import type { Disposer, PluginDefinition, PluginReport } from '../kernel/plugin-types.ts';
+import type { Disposer, PluginReport } from '../kernel/plugin-types.ts';
 import type { Key } from '../kernel/rows.ts';
 import { firstKeyword } from '../kernel/sql-tokens.ts';
 import type { ActionHandler, ActionsService } from '../plugins/actions/index.ts';
@@ -25,13 +25,13 @@ import type {
   Watcher,
 } from '../plugins/capsule/types.ts';
 import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
-import { builtinPlugins } from './builtin.ts';
+import { loadPlugins } from './builtin.ts';
 import { readConfig } from './config.ts';
 import type { CheckedConfig, GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
 import { pluginsOf, skillsOf } from './managers.ts';
 import type { PluginsManager, SkillsManager } from './managers.ts';
-import { addColumnsSql, createTableSql, functionDefaults, indexSql, triggerSql } from './schema.ts';
 import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
+import { Schemas } from './schemas.ts';
 import { Statements } from './statements.ts';
 import type { ExecuteResult } from './statements.ts';
 import type { SyncResult } from './types.ts';
@@ -72,6 +72,7 @@ export class GlyphCase implements AsyncDisposable {
   readonly #config: CheckedConfig;
   readonly #kernel: Kernel;
   readonly #statements: Statements;
+  readonly #schemas: Schemas;
 
   /**
    * @throws GC_BAD_ARGUMENT, GC_BAD_OPTION, GC_CANNOT_OPEN, GC_NOT_A_DATABASE, GC_READ_ONLY, GC_LOCKED, GC_NEWER_SCHEMA
@@ -83,14 +84,21 @@ export class GlyphCase implements AsyncDisposable {
     const config = (this.#config = readConfig(first, second));
     const logger = config.logger ?? silentLogger;
     const { filename, busyTimeout, clock } = config;
-    this.#kernel = createKernel({ filename, version: VERSION, logger, busyTimeout, ...(clock === undefined ? {} : { clock }) });
+    this.#kernel = createKernel({
+      filename,
+      version: VERSION,
+      logger,
+      busyTimeout,
+      ...(clock === undefined ? {} : { clock }),
+    });
     const { db, hooks, plugins } = this.#kernel;
     this.#statements = new Statements({ db, hooks, logger, slowMs: config.slowQueryMs });
+    this.#schemas = new Schemas(this.#kernel, () => (config.capsule.enabled ? this.#capsule : undefined));
     this.plugins = pluginsOf(plugins);
     this.skills = skillsOf(() => this.#service<SkillsService>('skills'));
     try {
-      this.#load(config);
-      if (config.schema !== undefined) this.#applySchema(config.schema);
+      loadPlugins(plugins, config);
+      if (config.schema !== undefined) this.#schemas.applyNow(config.schema);
       hooks.boot.call();
     } catch (error) {
       void this.#kernel.close();
@@ -196,14 +204,12 @@ export class GlyphCase implements AsyncDisposable {
   /** Creates a table, or adds the columns it lacks. With `watch` its changes are logged whoever runs. */
   async createTable(name: string, columns: readonly ColumnDef[], options: TableOptions = false): Promise<void> {
     const capsule = typeof options === 'boolean' ? { watch: options } : options;
-    await this.#kernel.db.exclusive(() => this.#applyTable({ name, columns, capsule }));
-    if (capsule.watch) this.#keep({ name, columns, capsule });
+    await this.#schemas.apply({ tables: [{ name, columns, capsule }] });
   }
 
   /** Creates what of a schema is missing. @throws GC_BAD_ARGUMENT, GC_SQL */
   async defineSchema(schema: SchemaDefinition): Promise<void> {
-    await this.#kernel.db.exclusive(() => this.#applyDefinitions(schema));
-    for (const table of schema.tables) this.#keep(table);
+    await this.#schemas.apply(schema);
   }
 
   /**
@@ -219,7 +225,7 @@ export class GlyphCase implements AsyncDisposable {
     if (filter !== undefined && typeof filter !== 'string') {
       throw new GlyphError('GC_BAD_ARGUMENT', 'watch(): the filter must be a text such as "status = ?"');
     }
-    return this.#capsule.watch(tableOrQuery, filter, params as readonly unknown[] | undefined);
+    return this.#capsule.watch(tableOrQuery, filter, params);
   }
 
   /**
@@ -322,50 +328,6 @@ export class GlyphCase implements AsyncDisposable {
     return this.#kernel.plugins.use<Service>(name);
   }
 
-  #load(config: CheckedConfig): void {
-    const { plugins } = this.#kernel;
-    const failed = plugins.loadAll(builtinPlugins(config)).find((report) => report.state === 'failed');
-    // The built-in ones are the database's engine: without them there is nothing to go on with.
-    if (failed?.error !== undefined) throw rootCause(failed.error);
-    for (const definition of config.plugins ?? []) {
-      if (typeof definition === 'string') {
-        throw new GlyphError('GC_NOT_SUPPORTED', `Plugins are given as objects; "${definition}" is a path`, {
-          hint: 'Import the plugin and pass its definition.',
-        });
-      }
-      plugins.load(definition as PluginDefinition);
-    }
-  }
-
-  #applySchema(schema: SchemaDefinition): void {
-    this.#kernel.db.write(() => this.#applyDefinitions(schema));
-    for (const table of schema.tables) this.#keep(table);
-  }
-
-  #applyDefinitions(schema: SchemaDefinition): void {
-    if (!Array.isArray(schema.tables)) throw new GlyphError('GC_BAD_ARGUMENT', 'A schema needs a list of tables');
-    for (const table of schema.tables as readonly TableDef[]) this.#applyTable(table);
-    const { db } = this.#kernel;
-    for (const index of schema.indexes ?? []) db.exec(indexSql(index));
-    for (const trigger of schema.triggers ?? []) db.exec(triggerSql(trigger));
-  }
-
-  #applyTable(table: TableDef): void {
-    const { db } = this.#kernel;
-    const existing = db.prepare('SELECT name FROM pragma_table_info(?)').pluck().all(table.name) as string[];
-    const create = createTableSql(table.name, table.columns);
-    const sql = existing.length === 0 ? [create] : addColumnsSql(table.name, table.columns, existing);
-    for (const statement of sql) db.exec(statement);
-    if (sql.length > 0) this.#kernel.hooks.afterSchemaChange.call(sql.join(';\n'));
-    db.rows.setDefaults(table.name, functionDefaults(table.columns));
-  }
-
-  #keep(table: TableDef): void {
-    if (table.capsule?.watch !== true || !this.#config.capsule.enabled) return;
-    const { watch: _watch, ...options } = table.capsule;
-    this.#capsule.keep(table.name, options);
-  }
-
   async #whenReady(started: number): Promise<StartReport> {
     const plugins = await this.#kernel.plugins.ready();
     if (!this.#config.capsule.enabled) return { plugins, skills: [], ms: performance.now() - started };
@@ -377,11 +339,4 @@ export class GlyphCase implements AsyncDisposable {
 
 function noSync(): GlyphError {
   return new GlyphError('GC_NOT_SUPPORTED', 'Sync needs the plugin "sync", which is not loaded');
-}
-
-/** A failed plugin's report wraps what it threw; who opens a database wants to read that. */
-function rootCause(error: Error): Error {
-  return error instanceof GlyphError && error.code === 'GC_PLUGIN_FAILED' && error.cause instanceof GlyphError
-    ? error.cause
-    : error;
 }

@@ -36,9 +36,9 @@ export function pluginsOf(host: PluginHost): PluginsManager {
     list: () => host.list(),
     get: (name) => host.get(name),
     why: (name) => host.why(name),
-    load: (definition, config) => host.load(definition as PluginDefinition, config),
+    load: (definition, config) => host.load(definition, config),
     unload: (name) => host.unload(name),
-    reload: (name, definition) => host.reload(name, definition as PluginDefinition | undefined),
+    reload: (name, definition) => host.reload(name, definition),
   };
 }
 

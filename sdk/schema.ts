@@ -75,12 +75,17 @@ export function createTableSql(name: string, columns: readonly ColumnDef[]): str
   const primary = columns.filter((column) => column.primary === true);
   const single = primary.length === 1;
   const definitions = columns.map((column) => columnSql(name, column, single && column.primary === true));
-  if (primary.length > 1) definitions.push(`PRIMARY KEY (${primary.map((column) => quoteName(column.name)).join(', ')})`);
+  if (primary.length > 1)
+    definitions.push(`PRIMARY KEY (${primary.map((column) => quoteName(column.name)).join(', ')})`);
   return `CREATE TABLE IF NOT EXISTS ${quoteName(name)} (${definitions.join(', ')})`;
 }
 
 /** Statements that add the columns an existing table lacks. @throws GC_BAD_ARGUMENT for a column SQLite cannot add. */
-export function addColumnsSql(name: string, columns: readonly ColumnDef[], existing: readonly string[]): readonly string[] {
+export function addColumnsSql(
+  name: string,
+  columns: readonly ColumnDef[],
+  existing: readonly string[],
+): readonly string[] {
   return columns
     .filter((column) => !existing.some((one) => sameName(one, column.name)))
     .map((column) => {
@@ -111,7 +116,9 @@ export function triggerSql(trigger: TriggerDef): string {
 /** The function defaults of a table's columns. */
 export function functionDefaults(columns: readonly ColumnDef[]): ReadonlyMap<string, DefaultFunction> {
   return new Map(
-    columns.flatMap((column) => (typeof column.default === 'function' ? [[column.name, column.default as DefaultFunction]] : [])),
+    columns.flatMap((column) =>
+      typeof column.default === 'function' ? [[column.name, column.default as DefaultFunction]] : [],
+    ),
   );
 }
 
@@ -157,9 +164,13 @@ function checkTable(name: string, columns: readonly ColumnDef[]): void {
       throw new GlyphError('GC_BAD_ARGUMENT', `A column of the table "${name}" has no name`);
     }
     if (!TYPES.includes(column.type)) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `Column "${column.name}" of table "${name}" has the type ${JSON.stringify(column.type)}`, {
-        hint: `Types are ${TYPES.join(', ')}.`,
-      });
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `Column "${column.name}" of table "${name}" has the type ${JSON.stringify(column.type)}`,
+        {
+          hint: `Types are ${TYPES.join(', ')}.`,
+        },
+      );
     }
   }
 }

@@ -59,7 +59,10 @@ export class Statements {
     const [only] = parts;
     if (only === undefined) throw new GlyphError('GC_BAD_ARGUMENT', 'execute() was given no statement');
     if (parts.length > 1 && params !== undefined) {
-      throw new GlyphError('GC_BAD_ARGUMENT', `execute() takes parameters for one statement, and was given ${parts.length} statements`);
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `execute() takes parameters for one statement, and was given ${parts.length} statements`,
+      );
     }
     for (const part of parts) this.#checkKeyword(part, parts.length);
     if (parts.length === 1 && ALONE.has(firstKeyword(only))) return await this.#alone(only, params);
@@ -69,10 +72,14 @@ export class Statements {
   #checkKeyword(part: string, count: number): void {
     const keyword = firstKeyword(part);
     if (CONTROL.has(keyword)) {
-      throw new GlyphError('GC_TRANSACTION', `execute() was given ${keyword}`, { hint: 'Use transaction(fn), which commits and rolls back by itself.' });
+      throw new GlyphError('GC_TRANSACTION', `execute() was given ${keyword}`, {
+        hint: 'Use transaction(fn), which commits and rolls back by itself.',
+      });
     }
     if (count > 1 && ALONE.has(keyword) && keyword !== 'ANALYZE' && keyword !== 'REINDEX') {
-      throw new GlyphError('GC_BAD_ARGUMENT', `${keyword} cannot be part of a script`, { hint: 'Execute it by itself.' });
+      throw new GlyphError('GC_BAD_ARGUMENT', `${keyword} cannot be part of a script`, {
+        hint: 'Execute it by itself.',
+      });
     }
   }
 
@@ -119,7 +126,10 @@ export class Statements {
 
 function checkSql(sql: unknown, method: string): void {
   if (typeof sql === 'string' && sql.trim() !== '') return;
-  throw new GlyphError('GC_BAD_ARGUMENT', `${method}() takes an SQL statement, not ${sql === '' ? 'an empty text' : describe(sql)}`);
+  throw new GlyphError(
+    'GC_BAD_ARGUMENT',
+    `${method}() takes an SQL statement, not ${sql === '' ? 'an empty text' : describe(sql)}`,
+  );
 }
 
 const shorten = (sql: string): string => (sql.length > 120 ? `${sql.slice(0, 117)}…` : sql);

@@ -34,7 +34,11 @@ export interface SyncConfig {
   readonly maxRetries: number;
   readonly retryDelay: number;
   readonly compression: 'gzip' | 'brotli' | 'none';
-  readonly encryption?: { readonly enabled: boolean; readonly algorithm: 'AES-256-GCM'; readonly keyDerivation: 'PBKDF2' };
+  readonly encryption?: {
+    readonly enabled: boolean;
+    readonly algorithm: 'AES-256-GCM';
+    readonly keyDerivation: 'PBKDF2';
+  };
 }
 
 /** What one round of sync did. */

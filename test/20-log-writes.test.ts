@@ -200,6 +200,34 @@ describe('writes that SQLite makes by itself', () => {
     },
   );
 
+  test('another program’s trigger, fired before any host saw it: the cause still comes first', async () => {
+    const host = openHost({
+      schema: 'CREATE TABLE tasks(id INTEGER PRIMARY KEY, v, at); INSERT INTO tasks(id, v) VALUES (1, 1)',
+    });
+    const got = host.collect(host.capsule.watch('tasks'));
+    sqlite3(
+      host.file,
+      STAMP,
+      'UPDATE tasks SET v = 2',
+      'BEGIN',
+      'UPDATE tasks SET v = 3',
+      'UPDATE tasks SET v = 4',
+      'COMMIT',
+    );
+    const logged = host.db.all('SELECT n2 FROM _capsule_log ORDER BY seq').map((row) => row['n2']);
+    expect(logged.slice(0, 2)).toEqual([1, null]);
+    await host.flush();
+    expect(got.events.map(({ newData }) => [newData?.['v'], newData?.['at']])).toEqual([
+      [2, null],
+      [2, 1],
+      [3, 1],
+      [3, 2],
+      [4, 2],
+      [4, 3],
+    ]);
+    expect(got.events.map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
   test('triggers of others: rows they write elsewhere, RAISE(IGNORE) before the write, RAISE(ABORT)', async () => {
     const schema = `CREATE TABLE tasks(id INTEGER PRIMARY KEY, v); CREATE TABLE audit(id INTEGER PRIMARY KEY, what);
       CREATE TRIGGER au AFTER INSERT ON tasks BEGIN INSERT INTO audit(what) VALUES ('new ' || NEW.id); END;

@@ -297,6 +297,7 @@ describe('an in-memory database', () => {
     const got = host.collect(host.capsule.watch('t'));
     const filtered = host.collect(host.capsule.watch('t', 'id > 1'));
     host.db.sqlite.exec("INSERT INTO t VALUES (1, 'x')");
+    await host.flush();
     const open = host.db.transaction(async () => {
       insert(host, 2);
       await pause(20);

@@ -179,13 +179,15 @@ describe('sources and ranges under two writers', () => {
   test('the host that leaves takes no triggers that another one needs', async () => {
     const first = openHost({ schema: TABLE });
     first.collect(first.capsule.watch('t'));
+    await first.flush();
     const second = openHost({ file: first.file });
-    const got = second.collect(second.capsule.watch('t'));
+    second.capsule.watch('t');
+    const got = second.collect(second.capsule.watch('t', 'id > 0'));
     await second.flush();
     await first.close();
     second.run("INSERT INTO t(who) VALUES ('a')");
     await second.flush();
-    expect(got.short).toEqual(['INSERT 1']);
+    expect(got.short).toEqual(['INSERT 1 enter']);
     expect(
       second.db.value('SELECT count(*) FROM _capsule_events e JOIN _capsule_watchers w ON w.id = e.watcher_id'),
     ).toBe(1);

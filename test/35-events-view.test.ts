@@ -1,52 +1,22 @@
 /**
- * `_capsule_events`: the log as every program can query it, in the system's sqlite3 shell (older than ours), in Python,
- * and through the host. What a query of the documentation says must hold.
+ * `_capsule_events`: the log as every program can query it. What a query of the documentation says must hold, also for a log of
+ * a million changes.
  */
 import BetterSqlite3 from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { openHost, python, sqlite3, tempFile } from './support.ts';
-import type { Host } from './support.ts';
-
-const USERS = 'CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, status TEXT)';
-const COLUMNS = ['id', 'watcher_id', 'operation', 'table_name', 'row_id', 'old_data', 'new_data', 'timestamp', 'transaction_id', 'source', 'processed'];
-
-type Event = Readonly<Record<string, unknown>>;
-
-/** What the old shell says, as objects. */
-function shell(host: Host | string, sql: string): Event[] {
-  const file = typeof host === 'string' ? host : host.file;
-  const text = sqlite3(file, '.mode json\n', sql).trim();
-  return text === '' ? [] : (JSON.parse(text) as Event[]);
-}
-
-/** The same query in the old shell and through the reader; both must agree. */
-function both(host: Host, sql: string): Event[] {
-  const old = shell(host, sql);
-  expect(JSON.parse(JSON.stringify(host.db.all(sql), (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)))).toEqual(old);
-  return old;
-}
-
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-
-/** A host with one watched table, filled and changed by `writes`. */
-async function logged(schema: string, table: string, ...writes: readonly string[]): Promise<Host> {
-  const host = openHost({ schema });
-  host.capsule.watch(quote(table));
-  for (const write of writes) host.run(write);
-  await host.flush();
-  return host;
-}
-
-/** The JSON of one column of the newest event, as each program prints it. */
-function newest(host: Host, column: 'old_data' | 'new_data' | 'row_id'): { readonly old: string; readonly now: unknown } {
-  const sql = `SELECT ${column} FROM _capsule_events ORDER BY id DESC LIMIT 1`;
-  return { old: sqlite3(host.file, sql).replace(/\n$/, ''), now: host.db.value(sql) };
-}
+import { openHost, sqlite3, tempFile } from './support.ts';
+import type { Event } from './35-events-view-support.ts';
+import { USERS, COLUMNS, shell, both, logged } from './35-events-view-support.ts';
 
 describe('what the documentation promises', () => {
   test('the columns and their order', async () => {
     const host = await logged(USERS, 'users', "INSERT INTO users(name) VALUES ('A')");
-    expect(host.db.prepareRead('SELECT * FROM _capsule_events').columns().map((column) => column.name)).toEqual(COLUMNS);
+    expect(
+      host.db
+        .prepareRead('SELECT * FROM _capsule_events')
+        .columns()
+        .map((column) => column.name),
+    ).toEqual(COLUMNS);
     expect(Object.keys(shell(host, 'SELECT * FROM _capsule_events')[0] as Event)).toEqual(COLUMNS);
   });
 
@@ -83,7 +53,12 @@ describe('what the documentation promises', () => {
     expect(both(host, 'SELECT COUNT(*) FROM _capsule_events WHERE processed = 0')).toEqual([{ 'COUNT(*)': 1 }]);
     await host.flush();
     host.db.flushDeferred();
-    expect(both(host, 'SELECT * FROM _capsule_watchers').map((row) => [row['table_or_query'], row['is_active']])).toEqual([['users', 1], ['users', 1]]);
+    expect(
+      both(host, 'SELECT * FROM _capsule_watchers').map((row) => [row['table_or_query'], row['is_active']]),
+    ).toEqual([
+      ['users', 1],
+      ['users', 1],
+    ]);
     expect(both(host, "SELECT name FROM sqlite_master WHERE type='trigger'").length).toBeGreaterThan(3);
     expect(both(host, 'SELECT COUNT(*) FROM _capsule_events WHERE processed = 0')).toEqual([{ 'COUNT(*)': 0 }]);
     const recent = both(host, 'SELECT * FROM _capsule_events ORDER BY timestamp DESC LIMIT 10');
@@ -102,10 +77,37 @@ describe('what the documentation promises', () => {
 
   test('subscriptions and transactions have the documented columns', async () => {
     const host = await logged(USERS, 'users', "INSERT INTO users(name) VALUES ('A')");
-    const columns = (table: string): string[] => host.db.prepareRead(`SELECT * FROM ${table}`).columns().map((column) => column.name);
-    expect(columns('_capsule_watchers')).toEqual(expect.arrayContaining(['id', 'table_or_query', 'filter_expression', 'description', 'created_at', 'updated_at', 'is_active', 'subscription_count']));
-    expect(columns('_capsule_subscriptions')).toEqual(expect.arrayContaining(['id', 'watcher_id', 'listener_id', 'listener_type', 'filter_json', 'created_at', 'is_active']));
-    expect(columns('_capsule_transactions')).toEqual(expect.arrayContaining(['id', 'started_at', 'completed_at', 'status', 'event_count', 'source']));
+    const columns = (table: string): string[] =>
+      host.db
+        .prepareRead(`SELECT * FROM ${table}`)
+        .columns()
+        .map((column) => column.name);
+    expect(columns('_capsule_watchers')).toEqual(
+      expect.arrayContaining([
+        'id',
+        'table_or_query',
+        'filter_expression',
+        'description',
+        'created_at',
+        'updated_at',
+        'is_active',
+        'subscription_count',
+      ]),
+    );
+    expect(columns('_capsule_subscriptions')).toEqual(
+      expect.arrayContaining([
+        'id',
+        'watcher_id',
+        'listener_id',
+        'listener_type',
+        'filter_json',
+        'created_at',
+        'is_active',
+      ]),
+    );
+    expect(columns('_capsule_transactions')).toEqual(
+      expect.arrayContaining(['id', 'started_at', 'completed_at', 'status', 'event_count', 'source']),
+    );
   });
 
   test("the table's own watcher keeps its id through a restart", async () => {
@@ -120,117 +122,21 @@ describe('what the documentation promises', () => {
   });
 });
 
-describe('values', () => {
-  test.each([
-    ['NULL', 'NULL', 'null'],
-    ['an integer', '42', '42'],
-    ['the largest integer', '9223372036854775807', '9223372036854775807'],
-    ['the smallest integer', '-9223372036854775808', '-9223372036854775808'],
-    ['a real', '0.5', '0.5'],
-    ['infinity', '9e999', '9e999'],
-    ['minus infinity', '-9e999', '-9e999'],
-    ['text', `'a"b\\ä🎉'`, '"a\\"b\\\\ä🎉"'],
-    ['text with a NUL', 'char(97, 0, 98)', '"a\\u0000b"'],
-    ['empty text', "''", '""'],
-    ['a BLOB', "x'00FFab'", '{"$blob":"00FFAB"}'],
-    ['an empty BLOB', "x''", '{"$blob":""}'],
-    ['JSON text', `'{"a":[1]}'`, '"{\\"a\\":[1]}"'],
-    ['a long text', "replace(printf('%.2000c', 'x'), 'x', 'yz')", JSON.stringify('yz'.repeat(2000))],
-  ])('%s', async (_, sql, json) => {
-    const host = await logged('CREATE TABLE t(id INTEGER PRIMARY KEY, v)', 't', `INSERT INTO t VALUES (1, ${sql})`);
-    const image = newest(host, 'new_data');
-    expect(image.old).toBe(`{"id":1,"v":${json}}`);
-    expect(image.now).toBe(`{"id":1,"v":${json}}`);
-    expect(shell(host, 'SELECT json_valid(new_data) AS valid FROM _capsule_events')).toEqual([{ valid: 1 }]);
-    expect(() => JSON.parse(image.old) as unknown).not.toThrow();
-  });
-
-  test('a column declared JSON shows its text, valid or not', async () => {
-    const host = await logged('CREATE TABLE t(id INTEGER PRIMARY KEY, doc JSON)', 't', `INSERT INTO t VALUES (1, '{"a":1}'), (2, '{broken')`);
-    expect(both(host, "SELECT json_extract(new_data, '$.doc') AS doc FROM _capsule_events ORDER BY id")).toEqual([{ doc: '{"a":1}' }, { doc: '{broken' }]);
-  });
-
-  test('names that need quotes, and names beyond ASCII', async () => {
-    const table = 'Größe "x"';
-    const host = await logged(`CREATE TABLE ${quote(table)}("имя" TEXT PRIMARY KEY NOT NULL, "a ""b""", "c'd", "select")`, table, `INSERT INTO ${quote(table)} VALUES ('й', 1, 2, 3)`);
-    expect(both(host, 'SELECT table_name, row_id, new_data FROM _capsule_events')).toEqual([
-      { table_name: table, row_id: 'й', new_data: `{"имя":"й","a \\"b\\"":1,"c'd":2,"select":3}` },
-    ]);
-  });
-});
-
-describe('row_id', () => {
-  test.each([
-    ['an INTEGER key', 'CREATE TABLE t(a, id INTEGER PRIMARY KEY)', 'INSERT INTO t VALUES (1, 7)', 7],
-    ['a TEXT key', 'CREATE TABLE t(a, id TEXT PRIMARY KEY)', "INSERT INTO t VALUES (1, 'x')", 'x'],
-    ['a key that is NULL: the rowid', 'CREATE TABLE t(a, id TEXT PRIMARY KEY)', 'INSERT INTO t(rowid, a) VALUES (9, 1)', 9],
-    ['a composite key', 'CREATE TABLE t(a, b, c, PRIMARY KEY (c, a)) WITHOUT ROWID', "INSERT INTO t VALUES (1, 2, 'z')", '["z",1]'],
-    ['a composite key with a NULL: the rowid', 'CREATE TABLE t(a, b, PRIMARY KEY (a, b))', 'INSERT INTO t(rowid, a) VALUES (5, 1)', 5],
-    ['a composite key with a BLOB', 'CREATE TABLE t(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID', "INSERT INTO t VALUES (x'0a', 1)", '[{"$blob":"0A"},1]'],
-    ['no key: the rowid', 'CREATE TABLE t(a)', 'INSERT INTO t(rowid, a) VALUES (12, 1)', 12],
-    ['no key and no name left for the rowid: the row', 'CREATE TABLE t(rowid, oid, _rowid_)', "INSERT INTO t VALUES (1, 'b', NULL)", '[1,"b",null]'],
-  ])('%s', async (_, schema, insert, expected) => {
-    const host = await logged(schema, 't', insert);
-    expect(both(host, 'SELECT row_id FROM _capsule_events')).toEqual([{ row_id: expected }]);
-    host.run('DELETE FROM t');
-    expect(both(host, 'SELECT row_id FROM _capsule_events ORDER BY id DESC LIMIT 1')).toEqual([{ row_id: expected }]);
-  });
-
-  test('a key far to the right of a wide table', async () => {
-    const names = Array.from({ length: 40 }, (_, index) => `c${index}`);
-    const host = await logged(`CREATE TABLE t(${names.join(', ')}, PRIMARY KEY (c35, c2)) WITHOUT ROWID`, 't', `INSERT INTO t(c2, c35) VALUES ('two', 'thirty-five')`);
-    expect(both(host, 'SELECT row_id FROM _capsule_events')).toEqual([{ row_id: '["thirty-five","two"]' }]);
-  });
-});
-
-describe('wide tables', () => {
-  test.each([17, 40, 200])('%i columns and no key: other programs write it as before', async (width) => {
-    const names = Array.from({ length: width }, (_, index) => `c${index}`);
-    const host = openHost({ schema: `CREATE TABLE t(${names.join(', ')}); CREATE UNIQUE INDEX by_last ON t(c${width - 1})` });
-    const got = host.collect(host.capsule.watch('t'));
-    sqlite3(host.file, `INSERT INTO t(c0, c${width - 1}) VALUES (1, 'x')`, `REPLACE INTO t(c0, c${width - 1}) VALUES (2, 'x')`, 'UPDATE t SET c1 = 3', 'UPDATE t SET rowid = 9', 'DELETE FROM t');
-    await host.flush();
-    expect(got.short).toEqual(['INSERT 1', 'DELETE 1', 'INSERT 2', 'UPDATE 2', 'UPDATE 9', 'DELETE 9']);
-  });
-
-  test.each([3, 16, 17, 70, 200, 998])('%i columns: the file stays readable for older programs', async (width) => {
-    const host = openHost();
-    const names = Array.from({ length: width }, (_, index) => `c${index}`);
-    host.run(`CREATE TABLE t(c0 INTEGER PRIMARY KEY, ${names.slice(1).join(', ')})`);
-    host.capsule.watch('t');
-    const values = names.map((_, index) => (index === 5 ? "x'05'" : String(index)));
-    sqlite3(host.file, `INSERT INTO t VALUES (${values.join(', ')})`, 'UPDATE t SET c1 = NULL', `UPDATE t SET c${width - 1} = 'end'`);
-    await host.flush();
-    const image = (changes: Event): Event => ({
-      ...Object.fromEntries(names.map((name, index) => [name, index === 5 ? { $blob: '05' } : index])),
-      ...changes,
-    });
-    const last = `c${width - 1}`;
-    const rows = both(host, 'SELECT old_data, new_data FROM _capsule_events ORDER BY id');
-    const parsed = rows.map((row) => [row['old_data'], row['new_data']].map((text) => JSON.parse(String(text)) as unknown));
-    const [one, two] = [image({ c1: null }), image({ c1: null, [last]: 'end' })];
-    expect(parsed).toEqual([[null, image({})], [image({}), one], [one, two]]);
-    const script = `
-import sqlite3, sys, json
-c = sqlite3.connect(sys.argv[1])
-c.execute("UPDATE t SET c1 = 'py'"); c.commit()
-print(c.execute("SELECT count(*) FROM _capsule_events").fetchone()[0], len(json.loads(c.execute("SELECT new_data FROM _capsule_events ORDER BY id DESC LIMIT 1").fetchone()[0])))`;
-    expect(python(script, host.file).trim()).toBe(`4 ${width}`);
-    expect(sqlite3(host.file, 'PRAGMA integrity_check').trim()).toBe('ok');
-  });
-});
-
 describe('rows of other programs', () => {
   test('they show before any host has recorded them, and belong to a transaction once one has', async () => {
     const host = await logged(USERS, 'users', "INSERT INTO users(name) VALUES ('A')");
     host.capsule.keep('users');
     await host.close();
     sqlite3(host.file, "INSERT INTO users(name) VALUES ('B')");
-    expect(shell(host, 'SELECT operation, source, transaction_id, row_id FROM _capsule_events ORDER BY id')).toMatchObject([
+    expect(
+      shell(host, 'SELECT operation, source, transaction_id, row_id FROM _capsule_events ORDER BY id'),
+    ).toMatchObject([
       { source: 'host', row_id: 1 },
       { source: 'external', row_id: 2, transaction_id: null },
     ]);
-    expect(String(shell(host, 'SELECT timestamp FROM _capsule_events ORDER BY id DESC LIMIT 1')[0]?.['timestamp'])).toMatch(/^\d{4}-/);
+    expect(
+      String(shell(host, 'SELECT timestamp FROM _capsule_events ORDER BY id DESC LIMIT 1')[0]?.['timestamp']),
+    ).toMatch(/^\d{4}-/);
     const again = openHost({ file: host.file });
     again.capsule.watch('users');
     again.run("INSERT INTO users(name) VALUES ('C')");
@@ -243,14 +149,20 @@ describe('rows of other programs', () => {
     const host = openHost({ schema: USERS });
     host.capsule.watch('users');
     sqlite3(host.file, "INSERT INTO users(name) VALUES ('A'), ('B')");
-    expect(both(host, 'SELECT operation, row_id FROM _capsule_events ORDER BY id')).toEqual([{ operation: 'INSERT', row_id: 1 }, { operation: 'INSERT', row_id: 2 }]);
+    expect(both(host, 'SELECT operation, row_id FROM _capsule_events ORDER BY id')).toEqual([
+      { operation: 'INSERT', row_id: 1 },
+      { operation: 'INSERT', row_id: 2 },
+    ]);
   });
 
   test('the row that REPLACE removes shows as a DELETE once a host has seen it', async () => {
     const host = await logged(USERS, 'users', "INSERT INTO users VALUES (1, 'A', 'x')");
     host.collect(host.capsule.watch('users'));
     sqlite3(host.file, "REPLACE INTO users VALUES (1, 'B', 'y')");
-    expect(both(host, 'SELECT operation FROM _capsule_events ORDER BY id').map((row) => row['operation'])).toEqual(['INSERT', 'INSERT']);
+    expect(both(host, 'SELECT operation FROM _capsule_events ORDER BY id').map((row) => row['operation'])).toEqual([
+      'INSERT',
+      'INSERT',
+    ]);
     await host.flush();
     host.db.flushDeferred();
     expect(both(host, 'SELECT operation, row_id, old_data, new_data FROM _capsule_events ORDER BY id')).toEqual([
@@ -267,7 +179,10 @@ describe('processed', () => {
     let release = (): void => undefined;
     host.capsule.subscribe(host.capsule.watch('users'), () => new Promise<void>((resolve) => (release = resolve)));
     host.run("INSERT INTO users(name) VALUES ('A')");
-    const processed = (): unknown => (host.db.flushDeferred(), both(host, 'SELECT processed FROM _capsule_events')[0]?.['processed']);
+    const processed = (): unknown => (
+      host.db.flushDeferred(),
+      both(host, 'SELECT processed FROM _capsule_events')[0]?.['processed']
+    );
     const flushed = host.flush();
     await host.clock.advance(5000);
     expect(processed()).toBe(0);
@@ -283,11 +198,17 @@ describe('processed', () => {
     await host.flush();
     await host.close();
     sqlite3(host.file, "INSERT INTO users(name) VALUES ('B')");
-    expect(shell(host, 'SELECT processed FROM _capsule_events ORDER BY id')).toEqual([{ processed: 1 }, { processed: 0 }]);
+    expect(shell(host, 'SELECT processed FROM _capsule_events ORDER BY id')).toEqual([
+      { processed: 1 },
+      { processed: 0 },
+    ]);
     const again = openHost({ file: host.file });
     again.capsule.watch('users');
     await again.flush();
-    expect(both(again, 'SELECT processed FROM _capsule_events ORDER BY id')).toEqual([{ processed: 1 }, { processed: 0 }]);
+    expect(both(again, 'SELECT processed FROM _capsule_events ORDER BY id')).toEqual([
+      { processed: 1 },
+      { processed: 0 },
+    ]);
   });
 });
 
@@ -314,16 +235,27 @@ describe('DELETE FROM _capsule_events', () => {
 
   test('a wide row goes with its continuations, and the newest one keeps its own', async () => {
     const names = Array.from({ length: 40 }, (_, index) => `c${index}`);
-    const host = await logged(`CREATE TABLE t(${names.join(', ')})`, 't', 'INSERT INTO t(c0, c39) VALUES (1, 1), (2, 2), (3, 3)');
+    const host = await logged(
+      `CREATE TABLE t(${names.join(', ')})`,
+      't',
+      'INSERT INTO t(c0, c39) VALUES (1, 1), (2, 2), (3, 3)',
+    );
     host.run('DELETE FROM _capsule_events');
-    expect(both(host, "SELECT id, json_extract(new_data, '$.c39') AS c39 FROM _capsule_events")).toEqual([{ id: 9, c39: 3 }]);
+    expect(both(host, "SELECT id, json_extract(new_data, '$.c39') AS c39 FROM _capsule_events")).toEqual([
+      { id: 9, c39: 3 },
+    ]);
     expect(both(host, 'SELECT seq FROM _capsule_log')).toEqual([{ seq: 7 }, { seq: 8 }, { seq: 9 }]);
   });
 
   test('only what the condition names goes', async () => {
-    const host = await logged(`${USERS}; CREATE TABLE wide(${Array.from({ length: 20 }, (_, index) => `c${index}`).join(', ')})`, 'users');
+    const host = await logged(
+      `${USERS}; CREATE TABLE wide(${Array.from({ length: 20 }, (_, index) => `c${index}`).join(', ')})`,
+      'users',
+    );
     host.capsule.watch('wide');
-    host.run("INSERT INTO users(name) VALUES ('A'); INSERT INTO wide(c0) VALUES (1); INSERT INTO users(name) VALUES ('B'); INSERT INTO users(name) VALUES ('C')");
+    host.run(
+      "INSERT INTO users(name) VALUES ('A'); INSERT INTO wide(c0) VALUES (1); INSERT INTO users(name) VALUES ('B'); INSERT INTO users(name) VALUES ('C')",
+    );
     await host.flush();
     sqlite3(host.file, "DELETE FROM _capsule_events WHERE table_name = 'wide'");
     expect(both(host, 'SELECT row_id FROM _capsule_events ORDER BY id').map((row) => row['row_id'])).toEqual([1, 2, 3]);
@@ -365,9 +297,13 @@ test('a log of a million changes: the newest at once, the count within seconds',
     times[`${name}, shell`] = shellMs(sql);
     times[`${name}, host`] = readerMs(sql);
     // A machine with other work to do may take several times as long.
-    expect(times, name).toSatisfy(() => Math.max(times[`${name}, shell`] as number, times[`${name}, host`] as number) < limit * 3);
+    expect(times, name).toSatisfy(
+      () => Math.max(times[`${name}, shell`] as number, times[`${name}, host`] as number) < limit * 3,
+    );
   }
   expect(again.db.value('SELECT count(*) FROM _capsule_events')).toBe(1_000_000);
-  expect(shell(again, 'SELECT id, row_id FROM _capsule_events ORDER BY timestamp DESC, id DESC LIMIT 1')).toEqual([{ id: 1_000_000, row_id: 1_000_000 }]);
+  expect(shell(again, 'SELECT id, row_id FROM _capsule_events ORDER BY timestamp DESC, id DESC LIMIT 1')).toEqual([
+    { id: 1_000_000, row_id: 1_000_000 },
+  ]);
   if (process.env['GLYPHCASE_SHOW_TIMES'] !== undefined) console.log(times);
 });

@@ -28,7 +28,9 @@ function leaseHost(file: string, clock: FakeClock = fakeClock()): LeaseHost {
     },
   };
   const host = openHost({ file, clock, plugins: [observer, plugin] });
-  return { ...host, lease: host.kernel.plugins.use<LeaseService>('lease'), told };
+  const lease = host.kernel.plugins.use<LeaseService>('lease');
+  lease.want();
+  return { ...host, lease, told };
 }
 
 const mayRun = (host: LeaseHost): boolean => host.db.write(() => host.lease.mayRun());
@@ -44,7 +46,8 @@ function holder(file: string): ReturnType<typeof startNode> {
      import lease from '${root}/plugins/lease/index.ts';
      const kernel = createKernel({ filename: process.argv[2]!, version: '1.0.0' });
      kernel.plugins.loadAll([{ definition: lease, config: {} }]);
-     const service = kernel.plugins.use('lease') as { held: boolean };
+     const service = kernel.plugins.use('lease') as { held: boolean; want(): void };
+     service.want();
      console.log('held', service.held);
      setInterval(() => {}, 1000);`,
   );
@@ -52,6 +55,15 @@ function holder(file: string): ReturnType<typeof startNode> {
 }
 
 describe('one host', () => {
+  it('leaves the lease to others until it has something to run', () => {
+    const file = tempFile();
+    const idle = openHost({ file, plugins: [plugin] });
+    const unasked = idle.kernel.plugins.use<LeaseService>('lease');
+    expect(unasked).toMatchObject({ held: false, epoch: 0 });
+    expect(idle.db.write(() => unasked.mayRun())).toBe(false);
+    expect(leaseHost(file).lease).toMatchObject({ held: true, epoch: 1 });
+  });
+
   it('holds the lease at once, beside a file of its own', () => {
     const host = leaseHost(tempFile());
     expect(host.lease).toMatchObject({ held: true, epoch: 1 });
@@ -89,6 +101,7 @@ describe('one host', () => {
     );
     host.kernel.plugins.loadAll([{ definition: plugin, config: {} }]);
     const lease = host.kernel.plugins.use<LeaseService>('lease');
+    lease.want();
     expect(lease.held).toBe(false);
     release();
     await busy;

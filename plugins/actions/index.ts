@@ -36,7 +36,8 @@ export function createActions(log: Logger): ActionsService {
       checkName(action, 'dispatch');
       const fitting = listeners.filter((listener) => matchesAction(listener.pattern, action));
       for (const { handler } of fitting) {
-        const failed = (error: unknown): void => log.error(`A listener to the action ${action} failed: ${messageOf(error)}`, { error });
+        const failed = (error: unknown): void =>
+          log.error(`A listener to the action ${action} failed: ${messageOf(error)}`, { error });
         try {
           const result = handler(payload, action);
           if (result instanceof Promise) result.catch(failed);

@@ -9,7 +9,8 @@ import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
 import { LOG_WIDTH } from './layout.ts';
 
-const slots = (prefix: string): string => Array.from({ length: LOG_WIDTH }, (_, index) => prefix + index).join(', ');
+const slots = (prefix: string): string =>
+  Array.from({ length: LOG_WIDTH }, (_, index) => `${prefix}${index}`).join(', ');
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS _capsule_log (seq INTEGER PRIMARY KEY, table_id, op, ${slots('o')}, ${slots('n')});
@@ -29,7 +30,10 @@ export function checkArchive(db: Database, file: string): void {
 export function archiveRows(db: Database, file: string, where: string, params: readonly unknown[]): number {
   const rows = exact(db, `SELECT * FROM _capsule_log WHERE ${where}`, params);
   const [first, last] = [rows[0]?.[0], rows.at(-1)?.[0]];
-  const transactions = exact(db, 'SELECT * FROM _capsule_transactions WHERE last_seq >= ? AND first_seq <= ?', [first, last]);
+  const transactions = exact(db, 'SELECT * FROM _capsule_transactions WHERE last_seq >= ? AND first_seq <= ?', [
+    first,
+    last,
+  ]);
   const layouts = exact(db, 'SELECT * FROM _capsule_tables', []);
   let archive: BetterSqlite3.Database | undefined;
   try {

@@ -52,7 +52,10 @@ export class Cascade {
     const depth = (cause?.depth ?? 0) + 1;
     if (depth > MAX_DEPTH) {
       const loop = [...new Set(cause?.chain ?? [])].join(' → ');
-      throw new GlyphError('GC_CASCADE', `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`);
+      throw new GlyphError(
+        'GC_CASCADE',
+        `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`,
+      );
     }
     const before = this.#end.get() as number;
     handle();

@@ -149,7 +149,8 @@ function readEquality(
   const column = layout.columns.find((one) => wanted !== undefined && sameName(one.name, wanted));
   if (column === undefined || !isLiteral(literal)) return undefined;
   // Stored in a REAL column such an integer is rounded, and then equals reals that it does not equal as it is written.
-  if (column.affinity === 'REAL' && literal.some((token) => /^(\d{16,}|0x[0-9a-f]{14,})$/i.test(token.text))) return undefined;
+  if (column.affinity === 'REAL' && literal.some((token) => /^(\d{16,}|0x[0-9a-f]{14,})$/i.test(token.text)))
+    return undefined;
   return { column, literal: text.slice(literal[0]?.start ?? 0) };
 }
 

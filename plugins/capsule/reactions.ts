@@ -248,9 +248,14 @@ export class Reactions {
           const until = performance.now() + MAX_TRANSACTION_MS;
           do {
             const part = batch.slices[done] as Slice;
-            written.push(...this.#cascade.watch(running.reaction.name, part.origin, () => running.reaction.handle(part.events)));
+            written.push(
+              ...this.#cascade.watch(running.reaction.name, part.origin, () => running.reaction.handle(part.events)),
+            );
             done += 1;
-          } while (done < batch.slices.length && (batch.slices[done - 1]?.mayEnd === false || performance.now() < until));
+          } while (
+            done < batch.slices.length &&
+            (batch.slices[done - 1]?.mayEnd === false || performance.now() < until)
+          );
           const cursor = done === batch.slices.length ? batch.to : (batch.slices[done - 1] as Slice).last;
           registry.moveCursor(running.id, cursor);
           return cursor;
@@ -278,7 +283,13 @@ export class Reactions {
   #read(running: RunningReaction, from: number): PendingBatch {
     const { router, boundary, position } = this.#options;
     const to = boundary(from, position());
-    return { slices: slice(merge(router.route(from, to, { only: running.watcherIds, json: running.reaction.json ?? 'parsed' })), this.#cascade), to };
+    return {
+      slices: slice(
+        merge(router.route(from, to, { only: running.watcherIds, json: running.reaction.json ?? 'parsed' })),
+        this.#cascade,
+      ),
+      to,
+    };
   }
 
   #failed(running: RunningReaction, error: unknown): void {

@@ -7,7 +7,6 @@
  */
 import type { Database } from '../../sdk/plugin.ts';
 import { archiveRows, checkArchive } from './archive.ts';
-import { LOG_WIDTH } from './layout.ts';
 import { sqlTime } from './ledger.ts';
 import type { Registry } from './registry.ts';
 import { OP } from './triggers.ts';
@@ -50,7 +49,9 @@ export function prune(options: RetentionOptions): PruneReport {
   if (config.archive !== undefined) checkArchive(db, config.archive);
   const wanted = cuts(options);
   const furthest = Math.max(0, ...wanted.map(({ to }) => to));
-  const limit = Math.min(neededFrom(options, furthest), newestStart(db) - 1);
+  // The newest row stays, so that no `seq` is used twice.
+  const newest = db.prepare('SELECT ifnull(max(seq), 0) FROM _capsule_log').pluck().get() as number;
+  const limit = Math.min(neededFrom(options, furthest), newest - 1);
   let removed = 0;
   let archived = 0;
   for (const { to, tables } of wanted) {
@@ -71,7 +72,10 @@ function cuts(options: RetentionOptions): readonly Cut[] {
     .filter(({ ids }) => ids !== '');
   const elsewhere = special.map(({ ids }) => ids).join(', ');
   const result: Cut[] = [
-    { to: lastBefore(options, config.retentionDays), tables: elsewhere === '' ? '1' : `table_id NOT IN (${elsewhere})` },
+    {
+      to: lastBefore(options, config.retentionDays),
+      tables: elsewhere === '' ? '1' : `table_id NOT IN (${elsewhere})`,
+    },
     ...special.map(({ days, ids }) => ({ to: lastBefore(options, days), tables: `table_id IN (${ids})` })),
   ];
   if (config.maxLogBytes !== undefined) result.push({ to: lastOver(db, config.maxLogBytes), tables: '1' });
@@ -85,7 +89,9 @@ function cuts(options: RetentionOptions): readonly Cut[] {
 function neededFrom(options: RetentionOptions, furthest: number): number {
   const { db, config, now } = options;
   const passed = Math.min(lastBefore(options, config.hardRetentionDays), furthest);
-  const stale = db.prepare('SELECT 1 FROM _capsule_subscriptions WHERE name IS NOT NULL AND cursor < ? LIMIT 1').get(passed);
+  const stale = db
+    .prepare('SELECT 1 FROM _capsule_subscriptions WHERE name IS NOT NULL AND cursor < ? LIMIT 1')
+    .get(passed);
   if (stale !== undefined) {
     const reset = JSON.stringify({
       reason: 'gap',
@@ -138,18 +144,6 @@ function lastOver(db: Database, maxBytes: number): number {
   return (last as number | undefined) ?? 0;
 }
 
-/** Where the newest row begins: its first continuation if it is a wide one. It stays, so that no `seq` is used twice. */
-function newestStart(db: Database): number {
-  const start = db
-    .prepare(
-      `SELECT l.seq - ifnull((json_extract(t.layout, '$.width') - 1) / ${LOG_WIDTH}, 0)
-       FROM _capsule_log l LEFT JOIN _capsule_tables t ON t.id = l.table_id ORDER BY l.seq DESC LIMIT 1`,
-    )
-    .pluck()
-    .get() as number | undefined;
-  return start ?? 0;
-}
-
 /** In parts, so that other writers get their turn. Archived before it is removed: a crash between leaves a copy, not a hole. */
 function removeRows(
   db: Database,
@@ -157,7 +151,7 @@ function removeRows(
   to: number,
   tables: string,
 ): { readonly removed: number; readonly archived: number } {
-  // Parts end with a head row, so that a crash between two leaves no row without its continuations.
+  // Parts end with a head row: no row loses its continuations, whatever `to` is and wherever a crash comes.
   const partEnd = db
     .prepare(
       `SELECT max(seq) FROM (SELECT seq, op FROM _capsule_log WHERE seq > ? AND seq <= ? AND ${tables} ORDER BY seq LIMIT ${PART})

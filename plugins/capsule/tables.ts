@@ -57,7 +57,9 @@ export class WatchedTables {
     const version = this.#readSchemaVersion();
     if (version !== this.#foreign.version) {
       const others = this.#db
-        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1")
+        .prepare(
+          "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT LIKE '\\_capsule\\_%' ESCAPE '\\' LIMIT 1",
+        )
         .get();
       this.#foreign = { version, exist: others !== undefined };
     }

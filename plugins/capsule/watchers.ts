@@ -53,8 +53,6 @@ export class Watchers {
   /** @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER, GC_LOCKED */
   watch(table: string, filterText: string | undefined, params: Params | undefined, durable: boolean): Watcher {
     const { db, tables, router, reader, now } = this.#options;
-    // What was unwatched a moment ago may be about to lose its triggers.
-    db.flushDeferred();
     const layout = tables.attach(tableName(table));
     reader.widen(layout);
     const filter = filterText === undefined ? undefined : readFilter(db, layout, filterText, params);

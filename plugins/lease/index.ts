@@ -4,7 +4,7 @@ import { Lease } from './lease.ts';
 import type { LeaseService } from './types.ts';
 
 /** Nobody else can open a database that is in this process's memory. */
-const alone: LeaseService = { held: true, epoch: 1, mayRun: () => true };
+const alone: LeaseService = { held: true, epoch: 1, mayRun: () => true, want: () => undefined };
 
 export default definePlugin({
   name: 'lease',
@@ -17,9 +17,22 @@ export default definePlugin({
       ctx.provide<LeaseService>('lease', alone);
       return;
     }
-    const lease = new Lease(ctx);
-    ctx.defer(() => lease.close(), 'lease');
-    ctx.provide<LeaseService>('lease', lease);
-    lease.start();
+    let lease: Lease | undefined;
+    ctx.provide<LeaseService>('lease', {
+      get held() {
+        return lease?.held ?? false;
+      },
+      get epoch() {
+        return lease?.epoch ?? 0;
+      },
+      mayRun: () => lease?.mayRun() ?? false,
+      // A host with nothing to run must not keep another from running its skills.
+      want() {
+        if (lease !== undefined) return;
+        const wanted = (lease = new Lease(ctx));
+        ctx.defer(() => wanted.close(), 'lease');
+        wanted.start();
+      },
+    });
   },
 });

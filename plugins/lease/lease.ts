@@ -21,7 +21,7 @@ const RENEW: Readonly<Record<LeaseMode, { readonly every: number; readonly lasts
   beat: { every: 5_000, lasts: 15_000 },
 };
 
-export class Lease implements LeaseService {
+export class Lease implements Omit<LeaseService, 'want'> {
   readonly #ctx: PluginContext;
   readonly #store: LeaseStore;
   readonly #host = randomUUID();

@@ -11,4 +11,6 @@ export interface LeaseService {
    * because nobody else can write meanwhile; about a microsecond.
    */
   mayRun(): boolean;
+  /** Says that this host has something to run; until then it neither takes the lease nor waits for it. Idempotent. @throws GC_LOCKED */
+  want(): void;
 }

@@ -222,6 +222,7 @@ export class SkillsManager implements SkillsService {
         },
       );
     }
+    this.#runtime.lease.want();
     const skill = known ?? new Skill(this.#runtime, id, dir);
     this.#skills.set(id, skill);
     return skill;

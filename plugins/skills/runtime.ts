@@ -29,6 +29,7 @@ export interface Actions {
 /** The part of the service `lease` that is used here. */
 export interface Lease {
   mayRun(): boolean;
+  want(): void;
 }
 
 export interface Runtime {

@@ -281,8 +281,7 @@ export class Skill {
       `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`,
     );
     if (pause === 'stop') this.#quarantine(error);
-    else
-      this.#reasons = [`on_data_changed failed ${times(this.#failures)} and is tried again: ${error.message}`];
+    else this.#reasons = [`on_data_changed failed ${times(this.#failures)} and is tried again: ${error.message}`];
     return pause;
   }
 
