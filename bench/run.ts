@@ -3,6 +3,7 @@
  *
  * Ratios are taken against a baseline in the same run; the machine's kind and the date stand in the file.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -30,8 +31,7 @@ const raw: Record<string, Record<string, number>> = {};
 for (const program of PROGRAMS) {
   if (wanted.length > 0 && !wanted.includes(program)) continue;
   const started = performance.now();
-  const { run } = (await import(`./${program}.ts`)) as { run: () => Promise<Record<string, number>> };
-  const output = await run();
+  const output = runApart(program);
   raw[program] = output;
   console.log(`\n${program} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
   for (const figure of FIGURES.filter((one) => one.program === program)) {
@@ -69,6 +69,18 @@ console.log(
   `\n${results.length - missed} figures met or shown, ${missed} missed. ${report.machine}, Node ${report.node}, SQLite ${report.sqlite}, ${report.date}`,
 );
 process.exitCode = missed > 0 ? 1 : 0;
+
+/** In a process of its own, so that no program feels what another left in memory. */
+function runApart(program: string): Record<string, number> {
+  const url = new URL(`./${program}.ts`, import.meta.url).href;
+  const source = `const { run } = await import(${JSON.stringify(url)}); console.log('\\n' + JSON.stringify(await run()));`;
+  const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (child.status !== 0) throw new Error(`The benchmark ${program} failed`);
+  return JSON.parse(child.stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, number>;
+}
 
 function judge(figure: Figure, value: number | undefined): Result {
   if (value === undefined || Number.isNaN(value)) return { ...figure, value: undefined, verdict: 'not measured' };

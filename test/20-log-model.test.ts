@@ -206,8 +206,9 @@ test('replaying the delivered events gives the tables, whatever is written', { t
     fc.asyncProperty(setup, steps, async (numbers, work) => {
       const run = begin(numbers);
       try {
-        // Until ours are the newest again, a row inserted before a newer trigger fails under FAIL escapes them.
-        if (run.history.some((sql) => sql.includes('ON CONFLICT FAIL'))) {
+        // Until ours are the newest again, a row inserted before a newer trigger fails under FAIL escapes them, and rows that
+        // nothing identifies cannot be put in order.
+        if (run.history.some((sql) => /ON CONFLICT FAIL|TABLE .* \("rowid"/.test(sql))) {
           await run.host.flush();
           run.repaired = true;
         }

@@ -261,5 +261,10 @@ export class Ledger {
 
 /** `YYYY-MM-DD HH:MM:SS` in UTC: SQLite's own form, so that comparisons with datetime('now') hold. */
 export function sqlTime(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+  const second = Math.floor(ms / 1000);
+  if (second !== latest.second) latest = { second, text: new Date(ms).toISOString().slice(0, 19).replace('T', ' ') };
+  return latest.text;
 }
+
+/** Every transaction needs its time, and many fall into one second. */
+let latest = { second: Number.NaN, text: '' };

@@ -157,7 +157,8 @@ export class SkillsManager implements SkillsService {
   lookAtSchema(): void {
     const { ctx, store } = this.#runtime;
     const { db } = ctx;
-    if (this.#closed || !db.reader.open || (db.inMemory && db.busy)) return;
+    // Nothing waits for a table, and nothing can lose one; the skill that comes looks for itself.
+    if (this.#closed || this.#skills.size === 0 || !db.reader.open || (db.inMemory && db.busy)) return;
     const version = this.#schemaVersion.get() as number;
     if (version === this.#seenSchema) return;
     this.#seenSchema = version;
