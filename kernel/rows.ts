@@ -10,7 +10,7 @@ import type { KernelHooks } from './hooks.ts';
 import { foldName, quoteName } from './identifiers.ts';
 import { columnOf, TableInfos } from './table-info.ts';
 import type { TableInfo } from './table-info.ts';
-import { describe, toSqlParams, toSqlValue } from './values.ts';
+import { describe, exact, toSqlParams, toSqlValue } from './values.ts';
 import type { BoundValue } from './values.ts';
 
 type Data = Readonly<Record<string, unknown>>;
@@ -131,10 +131,10 @@ class TableRows implements Rows {
     return this.#db.guard(() => {
       if (statement.reader) {
         const row = statement.get(...values) as unknown[] | undefined;
-        return row === undefined ? null : keyOf(row.map(narrow));
+        return row === undefined ? null : keyOf(row.map(exact));
       }
       const { lastInsertRowid } = statement.run(...values);
-      if (info.key.length === 0 || info.keyIsRowid) return narrow(lastInsertRowid) as Key;
+      if (info.key.length === 0 || info.keyIsRowid) return exact(lastInsertRowid) as Key;
       return keyOf(info.key.map((name) => valueOf(data, name)));
     });
   }
@@ -177,7 +177,7 @@ class TableRows implements Rows {
     const columns = info.key.length > 0 ? info.key.map(quoteName).join(', ') : 'rowid';
     const statement = this.#statement(`SELECT ${columns} FROM ${quoteName(info.name)} WHERE ${condition}`).raw();
     const rows = this.#db.guard(() => statement.all(...toSqlParams(params)) as unknown[][]);
-    return rows.map((row) => keyOf(row.map(narrow)));
+    return rows.map((row) => keyOf(row.map(exact)));
   }
 
   #withDefaults(info: TableInfo, data: Data): Data {
@@ -267,8 +267,3 @@ const valueOf = (data: Data, column: string): unknown =>
   data[column] ?? Object.entries(data).find(([name]) => foldName(name) === foldName(column))?.[1];
 
 const keyOf = (values: readonly unknown[]): Key => (values.length === 1 ? (values[0] as Key) : values);
-
-const narrow = (value: unknown): unknown =>
-  typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER
-    ? Number(value)
-    : value;

@@ -5,7 +5,7 @@
  * become '5.0') and come out as number, or as bigint beyond ±(2^53−1).
  */
 import type BetterSqlite3 from 'better-sqlite3';
-import type { Params, Row, SqlValue } from './database-types.ts';
+import type { Params, Row } from './database-types.ts';
 import { GlyphError } from './errors.ts';
 
 /** What better-sqlite3 is given to bind. */
@@ -104,7 +104,8 @@ export function describe(value: unknown): string {
 const inexact = (value: unknown): boolean =>
   typeof value === 'number' && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER);
 
-const exact = (value: unknown): unknown =>
+/** An integer that was read as bigint, as a number where that is exact. */
+export const exact = (value: unknown): unknown =>
   typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER
     ? Number(value)
     : value;
@@ -147,9 +148,4 @@ export function allExact(stmt: BetterSqlite3.Statement, params: readonly unknown
 function hasInexact(row: Row): boolean {
   for (const name in row) if (inexact(row[name])) return true;
   return false;
-}
-
-/** One value, exact: see {@link allExactRaw}. */
-export function exactValue(value: unknown): SqlValue {
-  return exact(value) as SqlValue;
 }

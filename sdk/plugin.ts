@@ -25,7 +25,8 @@ export { describeProblems, didYouMean, validate } from '../kernel/config-schema.
 export type { Problem } from '../kernel/config-schema.ts';
 export { formatDuration, parseDuration } from '../kernel/durations.ts';
 export { withTimeLimit } from '../kernel/time-limit.ts';
-export { toSqlValue } from '../kernel/values.ts';
+export { isBusy } from '../kernel/transaction-errors.ts';
+export { allExactRaw, toSqlValue } from '../kernel/values.ts';
 export type { Access, AccessCheck, TableWrite, WriteOperation } from '../kernel/access.ts';
 export type { Rows } from '../kernel/rows.ts';
 export type { Clock, Timer } from '../kernel/clock.ts';

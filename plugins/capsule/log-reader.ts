@@ -8,6 +8,7 @@
  * - Within one transaction the images of one row form a chain; where a trigger's nested write stands before the write that
  *   caused it, the two are put in order.
  */
+import { allExactRaw } from '../../sdk/plugin.ts';
 import type { Database, SqlValue } from '../../sdk/plugin.ts';
 import { becomes, rowidIndex, sameImage, sameKey } from './images.ts';
 import type { LoggedChange } from './images.ts';
@@ -95,18 +96,8 @@ export class LogReader {
   }
 
   #rows(from: number, to: number): RawRow[] {
-    const rows = this.#statement(this.#widest).all(from, to) as RawRow[];
-    if (!rows.some(hasInexact)) return this.#wideEnough(rows, from, to);
-    const exact = this.#statement(this.#widest).safeIntegers(true);
-    try {
-      return this.#wideEnough(
-        (exact.all(from, to) as RawRow[]).map((row) => row.map(narrow)),
-        from,
-        to,
-      );
-    } finally {
-      exact.safeIntegers(false);
-    }
+    const rows = allExactRaw(this.#statement(this.#widest), [from, to]) as RawRow[];
+    return this.#wideEnough(rows, from, to);
   }
 
   /** Another host may have logged a layout this one has not met; then the range is read again with room for it. */
@@ -211,15 +202,3 @@ function confirms(candidate: Candidate, change: LoggedChange): boolean {
   if (candidate.op === OP.rowidCandidate && rowidAt >= 0 && candidate.old[rowidAt] !== now[rowidAt]) return false;
   return !(change.op === OP.update && sameKey(layout, candidate.old, change.old));
 }
-
-const hasInexact = (row: RawRow): boolean => {
-  for (const value of row) {
-    if (typeof value === 'number' && (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER)) return true;
-  }
-  return false;
-};
-
-const narrow = (value: SqlValue): SqlValue =>
-  typeof value === 'bigint' && value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER
-    ? Number(value)
-    : value;

@@ -7,6 +7,7 @@
  */
 import { realpathSync } from 'node:fs';
 import BetterSqlite3 from 'better-sqlite3';
+import { isBusy } from '../../sdk/plugin.ts';
 
 export class SideLock {
   readonly path: string;
@@ -52,8 +53,4 @@ export class SideLock {
     this.#connection?.close();
     this.#connection = undefined;
   }
-}
-
-export function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_BUSY');
 }
