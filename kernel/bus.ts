@@ -8,7 +8,7 @@
  * - The number of listeners of each owner is known, so that a leak can be proved absent.
  */
 import { GlyphError } from './errors.ts';
-import type { Bus, Disposer } from './plugin-types.ts';
+import type { Bus, Disposer } from './plugins/types.ts';
 import { isThenable } from './time-limit.ts';
 
 /** Which listener failed. `owner` is a plugin instance such as `metrics#1`, or empty for the kernel and the host. */

@@ -4,7 +4,7 @@
  * Invariant: a parsed duration is a finite number of milliseconds, never negative.
  */
 import { GlyphError } from './errors.ts';
-import type { Duration } from './plugin-types.ts';
+import type { Duration } from './plugins/types.ts';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const FORM = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/;

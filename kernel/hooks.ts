@@ -9,9 +9,9 @@
  *   *Notifications* are isolated: a tap that throws or rejects is reported, the others still run.
  */
 import { SyncBailHook, SyncHook, SyncWaterfallHook } from 'tapable';
-import type { Transaction } from './database-types.ts';
+import type { Transaction } from './database/types.ts';
 import { GlyphError, messageOf } from './errors.ts';
-import type { Disposer } from './plugin-types.ts';
+import type { Disposer } from './plugins/types.ts';
 import { isThenable } from './time-limit.ts';
 
 /** Lower stages run first; taps of one stage run in the order of registration. */

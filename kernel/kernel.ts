@@ -7,15 +7,15 @@ import { createBus } from './bus.ts';
 import type { KernelBus } from './bus.ts';
 import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
-import { openDatabase } from './database.ts';
-import type { KernelDatabase } from './database.ts';
+import { openDatabase } from './database/database.ts';
+import type { KernelDatabase } from './database/database.ts';
 import { messageOf } from './errors.ts';
 import { createHooks } from './hooks.ts';
 import type { KernelHooks } from './hooks.ts';
 import { silentLogger } from './logger.ts';
 import type { Logger } from './logger.ts';
-import { createPluginHost } from './plugin-host.ts';
-import type { PluginHost } from './plugin-host.ts';
+import { createPluginHost } from './plugins/host.ts';
+import type { PluginHost } from './plugins/host.ts';
 
 export interface KernelOptions {
   readonly filename: string;

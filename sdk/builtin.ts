@@ -1,7 +1,7 @@
 /** The plugins that come with GlyphCase, with the options each gets from the host's; then those the host brings. */
 import { GlyphError } from '../kernel/errors.ts';
-import type { PluginEntry, PluginHost } from '../kernel/plugin-host.ts';
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
+import type { PluginEntry, PluginHost } from '../kernel/plugins/host.ts';
+import type { PluginDefinition } from '../kernel/plugins/types.ts';
 import actions from '../plugins/actions/index.ts';
 import batching from '../plugins/batching/index.ts';
 import capsule from '../plugins/capsule/index.ts';

@@ -4,11 +4,11 @@
  * Invariant: a misspelt or wrong option is refused with its path and the nearest right name; nothing is ignored in silence.
  */
 import type { Clock } from '../kernel/clock.ts';
-import { describeProblems, validate } from '../kernel/config-schema.ts';
+import { describeProblems, validate } from '../kernel/schema/validate.ts';
 import { GlyphError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { JsonSchema, PluginDefinition } from '../kernel/plugin-types.ts';
-import { describe } from '../kernel/values.ts';
+import type { JsonSchema, PluginDefinition } from '../kernel/plugins/types.ts';
+import { describe } from '../kernel/database/values.ts';
 import type { SchemaDefinition } from './schema.ts';
 
 /** What a skill may be granted; the same shape as `permissions` in its manifest. */

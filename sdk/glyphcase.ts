@@ -8,10 +8,10 @@ import { GlyphError } from '../kernel/errors.ts';
 import { createKernel } from '../kernel/kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { silentLogger } from '../kernel/logger.ts';
-import type { Params, Row, SqlValue, Transaction } from '../kernel/database-types.ts';
-import type { Disposer, PluginReport } from '../kernel/plugin-types.ts';
-import type { Key } from '../kernel/rows.ts';
-import { firstKeyword } from '../kernel/sql-tokens.ts';
+import type { Params, Row, SqlValue, Transaction } from '../kernel/database/types.ts';
+import type { Disposer, PluginReport } from '../kernel/plugins/types.ts';
+import type { Key } from '../kernel/database/rows.ts';
+import { firstKeyword } from '../kernel/sql/index.ts';
 import type { ActionHandler, ActionsService } from '../plugins/actions/index.ts';
 import type { BatchingService } from '../plugins/batching/index.ts';
 import type {

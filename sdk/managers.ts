@@ -1,6 +1,6 @@
 /** `db.plugins` and `db.skills`: what a host may do with them. */
-import type { PluginHost } from '../kernel/plugin-host.ts';
-import type { PluginDefinition, PluginReport } from '../kernel/plugin-types.ts';
+import type { PluginHost } from '../kernel/plugins/host.ts';
+import type { PluginDefinition, PluginReport } from '../kernel/plugins/types.ts';
 import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
 
 export interface PluginsManager {

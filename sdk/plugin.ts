@@ -3,11 +3,11 @@
  *
  * The built-in plugins use this door and no other.
  */
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
+import type { PluginDefinition } from '../kernel/plugins/types.ts';
 
 export { ERRORS, GlyphError, messageOf } from '../kernel/errors.ts';
 export type { ErrorCode, ErrorDetails } from '../kernel/errors.ts';
-export { quoteName, quoteText, sameName } from '../kernel/identifiers.ts';
+export { quoteName, quoteText, sameName } from '../kernel/sql/identifiers.ts';
 export {
   alteredTable,
   containsPragma,
@@ -19,16 +19,16 @@ export {
   sqlLiteral,
   statements,
   tokenize,
-} from '../kernel/sql-tokens.ts';
-export type { Token } from '../kernel/sql-tokens.ts';
-export { describeProblems, didYouMean, validate } from '../kernel/config-schema.ts';
-export type { Problem } from '../kernel/config-schema.ts';
+} from '../kernel/sql/index.ts';
+export type { Token } from '../kernel/sql/index.ts';
+export { describeProblems, didYouMean, validate } from '../kernel/schema/validate.ts';
+export type { Problem } from '../kernel/schema/validate.ts';
 export { formatDuration, parseDuration } from '../kernel/durations.ts';
 export { withTimeLimit } from '../kernel/time-limit.ts';
-export { isBusy } from '../kernel/transaction-errors.ts';
-export { allExactRaw, toSqlValue } from '../kernel/values.ts';
-export type { Access, AccessCheck, TableWrite, WriteOperation } from '../kernel/access.ts';
-export type { Rows } from '../kernel/rows.ts';
+export { isBusy } from '../kernel/database/errors.ts';
+export { allExactRaw, toSqlValue } from '../kernel/database/values.ts';
+export type { Access, AccessCheck, TableWrite, WriteOperation } from '../kernel/access/access.ts';
+export type { Rows } from '../kernel/database/rows.ts';
 export type { Clock, Timer } from '../kernel/clock.ts';
 export type { Logger } from '../kernel/logger.ts';
 export type {
@@ -39,7 +39,7 @@ export type {
   SqlValue,
   Transaction,
   TransactionOptions,
-} from '../kernel/database-types.ts';
+} from '../kernel/database/types.ts';
 export type { Hook, KernelHooks, RowTarget, TapOptions } from '../kernel/hooks.ts';
 export type {
   Bus,
@@ -53,7 +53,7 @@ export type {
   ScopeReport,
   UnitState,
   Versions,
-} from '../kernel/plugin-types.ts';
+} from '../kernel/plugins/types.ts';
 
 /**
  * Declares a plugin and lets TypeScript infer the type of its config.

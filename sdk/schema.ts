@@ -5,9 +5,9 @@
  * rewritten.
  */
 import { GlyphError } from '../kernel/errors.ts';
-import { quoteName, sameName } from '../kernel/identifiers.ts';
-import type { DefaultFunction } from '../kernel/rows.ts';
-import { sqlLiteral } from '../kernel/sql-tokens.ts';
+import { quoteName, sameName } from '../kernel/sql/identifiers.ts';
+import type { DefaultFunction } from '../kernel/database/rows.ts';
+import { sqlLiteral } from '../kernel/sql/index.ts';
 
 export interface ColumnDef {
   readonly name: string;

@@ -4,13 +4,13 @@
  * Invariants: a query never writes; whatever writes does so in a transaction, so that its changes are recorded with it;
  * what SQLite refuses inside a transaction (VACUUM, PRAGMA, ATTACH) runs alone.
  */
-import type { KernelDatabase } from '../kernel/database.ts';
-import type { Params, Row } from '../kernel/database-types.ts';
+import type { KernelDatabase } from '../kernel/database/database.ts';
+import type { Params, Row } from '../kernel/database/types.ts';
 import { GlyphError } from '../kernel/errors.ts';
 import type { KernelHooks } from '../kernel/hooks.ts';
 import type { Logger } from '../kernel/logger.ts';
-import { alteredTable, firstKeyword, isSchemaChange, statements } from '../kernel/sql-tokens.ts';
-import { describe } from '../kernel/values.ts';
+import { alteredTable, firstKeyword, isSchemaChange, statements } from '../kernel/sql/index.ts';
+import { describe } from '../kernel/database/values.ts';
 
 /** What {@link Statements.execute} did. `rows` is there for a statement that returns some (RETURNING, PRAGMA). */
 export interface ExecuteResult {

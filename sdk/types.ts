@@ -15,9 +15,9 @@ export type {
 } from '../plugins/capsule/types.ts';
 export type { Logger } from '../kernel/logger.ts';
 export type { Clock } from '../kernel/clock.ts';
-export type { Params, Row, Source, SqlValue, Transaction } from '../kernel/database-types.ts';
-export type { Key } from '../kernel/rows.ts';
-export type { PluginDefinition, PluginReport, UnitState } from '../kernel/plugin-types.ts';
+export type { Params, Row, Source, SqlValue, Transaction } from '../kernel/database/types.ts';
+export type { Key } from '../kernel/database/rows.ts';
+export type { PluginDefinition, PluginReport, UnitState } from '../kernel/plugins/types.ts';
 export type { CapsuleOptions, GlyphCaseConfig, GlyphCaseOptions, Permissions, SkillsOptions } from './config.ts';
 export type { ColumnDef, IndexDef, ReferenceAction, SchemaDefinition, TableDef, TriggerDef } from './schema.ts';
 

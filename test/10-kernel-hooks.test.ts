@@ -1,6 +1,6 @@
 import { SyncHook } from 'tapable';
 import { describe, expect, it, vi } from 'vitest';
-import type { Transaction } from '../kernel/database-types.ts';
+import type { Transaction } from '../kernel/database/types.ts';
 import { createHooks } from '../kernel/hooks.ts';
 import type { TapPlace } from '../kernel/hooks.ts';
 import { settle, thrownBy } from './10-kernel-support.ts';

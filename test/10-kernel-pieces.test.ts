@@ -1,11 +1,11 @@
 /** The pieces the plugin host stands on: time limits, timers, order, services, states. */
 import { describe, expect, it } from 'vitest';
 import { createBus } from '../kernel/bus.ts';
-import { dependentsOf, sortUnits } from '../kernel/plugin-graph.ts';
-import { createLifecycle } from '../kernel/plugin-state.ts';
-import type { StateChange } from '../kernel/plugin-state.ts';
-import { safeClock } from '../kernel/plugin-timers.ts';
-import { createServices } from '../kernel/services.ts';
+import { dependentsOf, sortUnits } from '../kernel/plugins/graph.ts';
+import { createLifecycle } from '../kernel/plugins/state.ts';
+import type { StateChange } from '../kernel/plugins/state.ts';
+import { safeClock } from '../kernel/plugins/timers.ts';
+import { createServices } from '../kernel/plugins/services.ts';
 import { withTimeLimit } from '../kernel/time-limit.ts';
 import { fakeClock, settle, thrownBy } from './10-kernel-support.ts';
 

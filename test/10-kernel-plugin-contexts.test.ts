@@ -1,7 +1,7 @@
 /** The context of a plugin: what it owns, when it is dead, how far it keeps faults from the host. */
 import { describe, expect, it } from 'vitest';
 import { createBus } from '../kernel/bus.ts';
-import type { PluginContext, PluginDefinition } from '../kernel/plugin-types.ts';
+import type { PluginContext, PluginDefinition } from '../kernel/plugins/types.ts';
 import { plugin, testHost, thrownBy } from './10-kernel-support.ts';
 
 describe('a context', () => {

@@ -1,7 +1,7 @@
 /** Loading plugins: definitions, options, activation in the order of services, services themselves. */
 import { describe, expect, it } from 'vitest';
-import { createPluginHost } from '../kernel/plugin-host.ts';
-import type { PluginContext, PluginDefinition } from '../kernel/plugin-types.ts';
+import { createPluginHost } from '../kernel/plugins/host.ts';
+import type { PluginContext, PluginDefinition } from '../kernel/plugins/types.ts';
 import { plugin, provider, testHost, thrownBy } from './10-kernel-support.ts';
 
 describe('a plugin definition', () => {

@@ -1,6 +1,6 @@
 /** Reloading: who answers meanwhile, what a failed reload leaves, what dependents see. */
 import { describe, expect, it } from 'vitest';
-import type { Disposer, PluginDefinition } from '../kernel/plugin-types.ts';
+import type { Disposer, PluginDefinition } from '../kernel/plugins/types.ts';
 import { hang, noted, plugin, provider, settle, testHost, thrownBy } from './10-kernel-support.ts';
 
 describe('reload', () => {

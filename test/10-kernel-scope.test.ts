@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createScope } from '../kernel/scope.ts';
+import { createScope } from '../kernel/plugins/scope.ts';
 import { fakeClock, memoryLogger, settle, thrownBy } from './10-kernel-support.ts';
 
 function setup(disposeLimit = 2_000) {

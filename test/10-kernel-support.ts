@@ -2,14 +2,14 @@
 import type { Clock, Timer } from '../kernel/clock.ts';
 import { createBus } from '../kernel/bus.ts';
 import type { KernelBus } from '../kernel/bus.ts';
-import type { Database } from '../kernel/database-types.ts';
+import type { Database } from '../kernel/database/types.ts';
 import { createHooks } from '../kernel/hooks.ts';
 import type { KernelHooks } from '../kernel/hooks.ts';
 import type { Logger } from '../kernel/logger.ts';
-import { createPluginHost } from '../kernel/plugin-host.ts';
-import type { HostLimits, PluginHost } from '../kernel/plugin-host.ts';
-import type { StateChange } from '../kernel/plugin-state.ts';
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
+import { createPluginHost } from '../kernel/plugins/host.ts';
+import type { HostLimits, PluginHost } from '../kernel/plugins/host.ts';
+import type { StateChange } from '../kernel/plugins/state.ts';
+import type { PluginDefinition } from '../kernel/plugins/types.ts';
 
 export interface FakeClock extends Clock {
   /** Moves time on, firing what falls due in order, and lets promises settle in between. */

@@ -1,6 +1,6 @@
 /** Unloading and closing: who stops when. And the picture of it all. */
 import { describe, expect, it } from 'vitest';
-import type { PluginContext } from '../kernel/plugin-types.ts';
+import type { PluginContext } from '../kernel/plugins/types.ts';
 import { hang, noted, plugin, provider, settle, testHost, thrownBy } from './10-kernel-support.ts';
 
 describe('unload', () => {

@@ -1,6 +1,6 @@
 /** Durations and validation against a schema. */
 import { describe, expect, it } from 'vitest';
-import { describeProblems, didYouMean, validate } from '../kernel/config-schema.ts';
+import { describeProblems, didYouMean, validate } from '../kernel/schema/validate.ts';
 import { formatDuration, parseDuration } from '../kernel/durations.ts';
 import { thrownBy } from './10-kernel-support.ts';
 

@@ -3,9 +3,9 @@ import BetterSqlite3 from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GlyphError } from '../kernel/errors.ts';
-import { foldName, quoteName, quoteText, sameName } from '../kernel/identifiers.ts';
-import { didYouMean, sqlError } from '../kernel/sql-errors.ts';
-import { literalise, nameOf, sqlLiteral, tokenize } from '../kernel/sql-tokens.ts';
+import { foldName, quoteName, quoteText, sameName } from '../kernel/sql/identifiers.ts';
+import { didYouMean, sqlError } from '../kernel/sql/errors.ts';
+import { literalise, nameOf, sqlLiteral, tokenize } from '../kernel/sql/index.ts';
 
 const db = new BetterSqlite3(':memory:');
 const value = (sql: string): unknown => db.prepare(sql).safeIntegers().pluck().get();

@@ -11,7 +11,7 @@ import {
   schemaChange,
   statements,
   tokenize,
-} from '../kernel/sql-tokens.ts';
+} from '../kernel/sql/index.ts';
 
 const db = new BetterSqlite3(':memory:');
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { createAccess } from '../kernel/access.ts';
-import type { AccessCheck } from '../kernel/access.ts';
+import { createAccess } from '../kernel/access/access.ts';
+import type { AccessCheck } from '../kernel/access/access.ts';
 import { open, SCHEMA, sorted, thrown, writesOf } from './12-kernel-access-support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'glyphcase-access-'));

@@ -1,6 +1,6 @@
 /** The schema that the tests of the access check share, and how they write down what was found. */
 import BetterSqlite3 from 'better-sqlite3';
-import type { TableWrite } from '../kernel/access.ts';
+import type { TableWrite } from '../kernel/access/access.ts';
 import { GlyphError } from '../kernel/errors.ts';
 
 export const SCHEMA = `

@@ -2,8 +2,8 @@
 import BetterSqlite3 from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createAccess } from '../kernel/access.ts';
-import { quoteName } from '../kernel/identifiers.ts';
+import { createAccess } from '../kernel/access/access.ts';
+import { quoteName } from '../kernel/sql/identifiers.ts';
 import { open, SCHEMA } from './12-kernel-access-support.ts';
 
 describe('held against SQLite', () => {

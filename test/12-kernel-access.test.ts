@@ -1,8 +1,8 @@
 /** The access check: exactly what each kind of statement reads and writes, and that finding it out executes nothing. */
 import type BetterSqlite3 from 'better-sqlite3';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createAccess } from '../kernel/access.ts';
-import type { Access, AccessCheck } from '../kernel/access.ts';
+import { createAccess } from '../kernel/access/access.ts';
+import type { Access, AccessCheck } from '../kernel/access/access.ts';
 import { open, SCHEMA, sorted, thrown, writesOf } from './12-kernel-access-support.ts';
 
 let db: BetterSqlite3.Database;

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { sqlError } from '../kernel/sql-errors.ts';
+import { sqlError } from '../kernel/sql/errors.ts';
 import { afterTest, openHost, sqlite3, tempDir, tempFile, thrownBy } from './support.ts';
 
 const TABLE = 'CREATE TABLE t(id INTEGER PRIMARY KEY, v)';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import leasePlugin from '../plugins/lease/index.ts';
 import { SideLock } from '../plugins/lease/side-lock.ts';
 import type { LeaseService } from '../plugins/lease/types.ts';
-import type { PluginDefinition } from '../kernel/plugin-types.ts';
+import type { PluginDefinition } from '../kernel/plugins/types.ts';
 import { fakeClock, openHost, settle, startNode, tempDir, tempFile, until } from './support.ts';
 import type { FakeClock } from './10-kernel-support.ts';
 import type { Host } from './support.ts';

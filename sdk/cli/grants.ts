@@ -3,7 +3,7 @@
  *
  * What waits is said by the plugin `skills`, as lines such as `network "api.example.com"`.
  */
-import { didYouMean } from '../../kernel/schema-problems.ts';
+import { didYouMean } from '../../kernel/schema/problems.ts';
 import { approvalOf } from '../../plugins/skills/requirements.ts';
 import type { Manifest, Permissions } from '../../plugins/skills/types.ts';
 import { UsageError } from './errors.ts';

@@ -6,7 +6,7 @@
 import { definePlugin } from '../plugin.ts';
 import { GlyphCase } from '../glyphcase.ts';
 import type { GlyphCaseConfig } from '../config.ts';
-import type { PluginReport } from '../../kernel/plugin-types.ts';
+import type { PluginReport } from '../../kernel/plugins/types.ts';
 import skillsPlugin from '../../plugins/skills/index.ts';
 import type { SkillReport, SkillsService } from '../../plugins/skills/types.ts';
 import type { LeaseService } from '../../plugins/lease/types.ts';

@@ -4,7 +4,7 @@
  * It stands between the plugin `skills` and the service `capsule`, which is where a reaction is handed over.
  * Invariant: what it passes on is the service unchanged; a reaction that was rolled back is not told of.
  */
-import type { PluginContext, PluginDefinition } from '../../kernel/plugin-types.ts';
+import type { PluginContext, PluginDefinition } from '../../kernel/plugins/types.ts';
 import type { CapsuleService, ChangeEvent, Reaction } from '../../plugins/capsule/types.ts';
 
 export interface ReactionReport {

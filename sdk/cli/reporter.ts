@@ -4,7 +4,7 @@
  * Invariant: a storm of changes does not become a storm of lines; after so many in a second the rest is counted.
  */
 import type { Logger } from '../../kernel/logger.ts';
-import type { PluginReport } from '../../kernel/plugin-types.ts';
+import type { PluginReport } from '../../kernel/plugins/types.ts';
 import type { ChangeEvent } from '../../plugins/capsule/types.ts';
 import type { SkillReport } from '../../plugins/skills/types.ts';
 import { keyText } from './changes.ts';

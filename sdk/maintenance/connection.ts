@@ -6,7 +6,7 @@
  */
 import BetterSqlite3 from 'better-sqlite3';
 import { GlyphError } from '../../kernel/errors.ts';
-import { sqlError } from '../../kernel/sql-errors.ts';
+import { sqlError } from '../../kernel/sql/errors.ts';
 
 export type Connection = BetterSqlite3.Database;
 

@@ -5,7 +5,7 @@
  * it refuses while a host lives on the file, which would otherwise lose its log under its feet.
  */
 import { GlyphError } from '../../kernel/errors.ts';
-import { quoteName } from '../../kernel/identifiers.ts';
+import { quoteName } from '../../kernel/sql/identifiers.ts';
 import { guarded, hasCapsule, openToRead, openToWrite } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { describeHost, readHosts } from './hosts.ts';

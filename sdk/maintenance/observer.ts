@@ -6,7 +6,7 @@
 import { GlyphError } from '../../kernel/errors.ts';
 import { createKernel } from '../../kernel/kernel.ts';
 import type { Logger } from '../../kernel/logger.ts';
-import type { PluginDefinition } from '../../kernel/plugin-types.ts';
+import type { PluginDefinition } from '../../kernel/plugins/types.ts';
 import batching from '../../plugins/batching/index.ts';
 import capsule from '../../plugins/capsule/index.ts';
 import type { CapsuleService } from '../../plugins/capsule/types.ts';

@@ -5,7 +5,7 @@
  */
 import { relative } from 'node:path';
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
-import { didYouMean } from '../../kernel/schema-problems.ts';
+import { didYouMean } from '../../kernel/schema/problems.ts';
 import { createLuaService } from '../../plugins/lua/index.ts';
 import { parseLimits } from '../../plugins/lua/limits.ts';
 import { readFolder } from '../../plugins/skills/folder.ts';

@@ -1,6 +1,6 @@
 /** Finds the tables of a file that can be watched. */
 import { GlyphError } from '../../kernel/errors.ts';
-import { didYouMean } from '../../kernel/schema-problems.ts';
+import { didYouMean } from '../../kernel/schema/problems.ts';
 import { reading } from './connection.ts';
 import type { Connection } from './connection.ts';
 

@@ -49,7 +49,7 @@ async function log(file: string, options: LogOptions): Promise<void> {
   const [{ reading }, { ChangeLog }, { didYouMean }] = await Promise.all([
     import('../../maintenance/connection.ts'),
     import('../../maintenance/change-log.ts'),
-    import('../../../kernel/schema-problems.ts'),
+    import('../../../kernel/schema/problems.ts'),
   ]);
   reading(path, (connection) => {
     const changes = new ChangeLog(connection);

@@ -82,7 +82,7 @@ async function find(path: string, id: string, options: ControlOptions): Promise<
       import('../../maintenance/skill-control.ts'),
       import('../../../plugins/skills/folder.ts'),
       import('../../../plugins/skills/manifest.ts'),
-      import('../../../kernel/schema-problems.ts'),
+      import('../../../kernel/schema/problems.ts'),
       import('../../version.ts'),
     ]);
   const dirs = (options.skills ?? [DEFAULT_SKILLS]).flatMap((folder) => skillFolders(folder));

@@ -45,7 +45,7 @@ async function logs(id: string | undefined, options: LogsOptions): Promise<void>
   const [{ openToRead }, { knownSkills, readSkillLogs }, { didYouMean }] = await Promise.all([
     import('../../maintenance/connection.ts'),
     import('../../maintenance/skill-logs.ts'),
-    import('../../../kernel/schema-problems.ts'),
+    import('../../../kernel/schema/problems.ts'),
   ]);
   const connection = openToRead(path);
   try {

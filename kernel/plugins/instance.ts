@@ -1,0 +1,238 @@
+/**
+ * One life of a plugin: its scope, its context, and what it has registered and offered.
+ *
+ * Invariants:
+ * - `mute()` is synchronous: when it returns, no event, tap, tick or service call can find the instance any more.
+ * - After `close()` nothing is registered under the instance's name; `close()` checks that and reports what is.
+ */
+import type { KernelBus } from '../bus.ts';
+import type { Clock } from '../clock.ts';
+import type { Database } from '../database/types.ts';
+import { GlyphError, messageOf } from '../errors.ts';
+import type { Hook, KernelHooks } from '../hooks.ts';
+import type { Logger } from '../logger.ts';
+import { createContext } from './context.ts';
+import { safeClock } from './timers.ts';
+import type { Disposer, PluginDefinition, Scope } from './types.ts';
+import { createScope } from './scope.ts';
+import type { Services } from './services.ts';
+import { isThenable, withTimeLimit } from '../time-limit.ts';
+
+/** Time limits in ms. */
+export interface PluginLimits {
+  readonly activate: number;
+  readonly deactivate: number;
+  readonly dispose: number;
+}
+
+/** What every instance of a host shares. */
+export interface InstanceHost {
+  readonly bus: KernelBus;
+  readonly hooks: KernelHooks;
+  readonly services: Services;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: PluginLimits;
+  /** Called when a plugin that is active already provides a service. */
+  providedLate(service: string): void;
+}
+
+export interface PluginInstance {
+  readonly definition: PluginDefinition;
+  readonly config: unknown;
+  /** `name#generation`, unique among all instances of the host. */
+  readonly owner: string;
+  readonly scope: Scope;
+  /** Services it asked for in vain. */
+  readonly missed: ReadonlySet<string>;
+  /** True while an abandoned `activate` or `deactivate` has not settled. */
+  readonly zombie: boolean;
+  /** Services it is ready to offer: name → object. */
+  readonly offered: ReadonlyMap<string, unknown>;
+  /** Runs the plugin's `activate`; returns undefined when it was synchronous. */
+  activate(): Promise<void> | undefined;
+  /** Makes the registrations that were held back, and publishes what it offers. */
+  goLive(): void;
+  /** Takes back everything others could reach it by. */
+  mute(): void;
+  /** Runs the plugin's `deactivate`. */
+  deactivate(): void | Promise<void>;
+  /** Closes the scope; afterwards the context is dead. Resolves to what failed. */
+  close(): Promise<readonly Error[]>;
+}
+
+/** Makes an instance that is not active yet. With `held`, its registrations wait for {@link PluginInstance.goLive}. */
+export function createInstance(
+  host: InstanceHost,
+  definition: PluginDefinition,
+  config: unknown,
+  generation: number,
+  held: boolean,
+): PluginInstance {
+  const { name } = definition;
+  const { bus, hooks, services, clock, limits } = host;
+  const owner = `${name}#${generation}`;
+  const log = withFields(host.logger, { plugin: name });
+  const scope = createScope(name, { clock, logger: log, disposeLimit: limits.dispose, plugin: name });
+  // A child, so that it closes first: nothing may call a plugin whose resources are being released.
+  const registrations = scope.child('registrations');
+  const offered = new Map<string, unknown>();
+  const missed = new Set<string>();
+  let waiting: (() => void)[] | undefined = held ? [] : undefined;
+  let live = false;
+  let dead = false;
+  let unsettled = 0;
+
+  function closedError(call: string): GlyphError {
+    return new GlyphError('GC_SCOPE_CLOSED', `plugin '${name}' was unloaded; its ${call} is no longer possible`, {
+      plugin: name,
+    });
+  }
+
+  function fault(error: unknown, what: string): void {
+    log.error(`plugin '${name}': ${what} failed: ${messageOf(error)}`, { error });
+  }
+
+  function register(label: string, make: () => Disposer, when: 'now' | 'live' = 'live'): Disposer {
+    if (registrations.closed) throw closedError(label);
+    let undo: Disposer | undefined;
+    let gone = false;
+    const off = registrations.defer(() => {
+      gone = true;
+      undo?.();
+    }, label);
+    const run = (): void => {
+      if (!gone) undo = make();
+    };
+    try {
+      if (when === 'now' || waiting === undefined) run();
+      else waiting.push(run);
+    } catch (error) {
+      off();
+      throw error;
+    }
+    return off;
+  }
+
+  function publish(service: string, object: unknown): void {
+    const version = definition.provides?.[service] as string;
+    const entry = { name: service, version, provider: name, service: object };
+    register(`service ${service}`, () => services.publish(entry), 'now');
+  }
+
+  function offer(service: string, object: unknown): void {
+    const declared = Object.keys(definition.provides ?? {});
+    if (!declared.includes(service)) {
+      throw new GlyphError('GC_BAD_PLUGIN', `plugin '${name}' provides '${service}' without declaring it`, {
+        plugin: name,
+        hint: `Add provides: { '${service}': '1.0.0' } to the definition.`,
+      });
+    }
+    if (object === undefined || object === null || offered.has(service)) {
+      const what = offered.has(service) ? 'twice' : `as ${String(object)}`;
+      throw new GlyphError('GC_BAD_PLUGIN', `plugin '${name}' provides '${service}' ${what}`, { plugin: name });
+    }
+    if (live) publish(service, object);
+    offered.set(service, object);
+    if (live) host.providedLate(service);
+  }
+
+  const context = createContext({
+    definition,
+    config,
+    owner,
+    scope,
+    registrations,
+    bus,
+    hooks,
+    services,
+    db: host.db,
+    log,
+    clock: safeClock(clock, fault),
+    register,
+    assertAlive(call) {
+      if (dead) throw closedError(call);
+    },
+    offer(service, object) {
+      if (registrations.closed) throw closedError('provide');
+      offer(service, object);
+    },
+    missed: (service) => void missed.add(service),
+    fault,
+  });
+
+  function phase(which: 'activate' | 'deactivate'): void | Promise<void> {
+    const limit = {
+      ms: limits[which],
+      clock,
+      what: `plugin '${name}': ${which}`,
+      details: { plugin: name, phase: which },
+    };
+    return withTimeLimit(() => {
+      const result = definition[which]?.(context);
+      if (!isThenable(result)) return undefined;
+      unsettled++;
+      const settled = (): void => {
+        unsettled--;
+      };
+      result.then(settled, settled);
+      return result;
+    }, limit);
+  }
+
+  return {
+    definition,
+    config,
+    owner,
+    scope,
+    missed,
+    offered,
+    get zombie() {
+      return unsettled > 0 && scope.closed;
+    },
+    activate: () => phase('activate') as Promise<void> | undefined,
+    goLive() {
+      for (const [service, object] of offered) publish(service, object);
+      live = true;
+      const held = waiting ?? [];
+      waiting = undefined;
+      for (const run of held) {
+        try {
+          run();
+        } catch (error) {
+          fault(error, 'a registration');
+        }
+      }
+    },
+    mute() {
+      void registrations
+        .close()
+        .then((errors) => errors.forEach((error) => fault(error, 'taking back a registration')));
+    },
+    deactivate: () => phase('deactivate'),
+    async close() {
+      const errors = await scope.close();
+      dead = true;
+      return [...errors, ...leaks(host, owner)];
+    },
+  };
+}
+
+/** What is still registered under an owner whose scope has closed. Always empty, unless the kernel has a defect. */
+function leaks({ bus, hooks }: InstanceHost, owner: string): Error[] {
+  const taps = (Object.values(hooks) as Hook<never, unknown>[]).reduce((sum, hook) => sum + hook.count(owner), 0);
+  const listeners = bus.countOf(owner);
+  if (taps + listeners === 0) return [];
+  const message = `${owner} was closed but still has ${listeners} listeners and ${taps} taps`;
+  return [new GlyphError('GC_INTERNAL', message)];
+}
+
+function withFields(logger: Logger, fields: Readonly<Record<string, unknown>>): Logger {
+  return {
+    debug: (message, more) => logger.debug(message, { ...fields, ...more }),
+    info: (message, more) => logger.info(message, { ...fields, ...more }),
+    warn: (message, more) => logger.warn(message, { ...fields, ...more }),
+    error: (message, more) => logger.error(message, { ...fields, ...more }),
+  };
+}
