@@ -52,6 +52,7 @@ export class HostState {
       json: 'text',
       functions: runtime.functions.names,
     });
+    this.#instance.goLive();
     return this.#instance;
   }
 }

@@ -2,6 +2,7 @@
 import { definePlugin } from '../../sdk/plugin.ts';
 import type { JsonSchema } from '../../sdk/plugin.ts';
 import { VERSION } from '../../sdk/version.ts';
+import { ExtensionRegistry } from './extension-registry.ts';
 import { Functions } from './functions.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { manifestSchema } from './manifest.ts';
@@ -41,6 +42,7 @@ export default definePlugin<SkillsConfig>({
       lease: ctx.use('lease'),
       store: new SkillStore(db),
       functions: new Functions((name) => manager.functionCame(name)),
+      extensions: new ExtensionRegistry(log, () => manager.extensionsChanged()),
       logs: new LogBuffer({ db, clock, logger: log }),
       version: VERSION,
     };

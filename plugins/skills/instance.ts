@@ -10,7 +10,12 @@ import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import { BOOTSTRAP } from './api/bootstrap.ts';
 import type { ApiContext } from './api/context.ts';
 import { createApi } from './api/index.ts';
+import type { OpenExtensions } from './extension-registry.ts';
+import type { CallLua } from './extensions.ts';
 import type { Guard } from './guard.ts';
+import { createHandle } from './handle.ts';
+import { complete } from './permissions.ts';
+import type { GrantedPermissions } from './permissions.ts';
 import type { Runtime } from './runtime.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { LogLevel } from './types.ts';
@@ -27,40 +32,58 @@ export interface InstanceOptions {
   readonly id: string;
   readonly runtime: Runtime;
   readonly guard: Guard;
+  /** Absent for the host's own state, which needs none. */
+  readonly granted?: GrantedPermissions;
   readonly json: 'text' | 'table';
   readonly functions: readonly string[];
   readonly modules?: ReadonlyMap<string, string>;
   readonly values?: Readonly<Record<string, unknown>>;
   readonly timeMs?: number;
   readonly memoryBytes?: number;
+  /** Its Lua state was killed by a limit, in whatever it did. Called once, outside of Lua. */
+  readonly killed?: () => void;
+  /** Something it does by itself (a watch, a job, an answer) has failed with this, or has succeeded. */
+  readonly inBackground?: (error: unknown) => void;
 }
 
 export class Instance {
   readonly #options: InstanceOptions;
   readonly #state: LuaState;
   readonly #subscriptions: Subscriptions;
+  readonly #extensions: OpenExtensions;
   #deliver: LuaFunction | undefined;
   #define: LuaFunction | undefined;
   #entered = false;
+  #live = false;
+  #closed = false;
   #lines = 0;
 
   /** @throws GC_LUA_MEMORY */
   constructor(options: InstanceOptions) {
     this.#options = options;
-    const { id, runtime, guard, json, functions, modules, values, timeMs, memoryBytes } = options;
+    const { id, runtime, guard, json, functions, modules, values, timeMs, memoryBytes, granted } = options;
     this.#subscriptions = new Subscriptions({
       id,
       runtime,
       call: (fn, events) => {
-        this.enter('glyphcase.watch', (state) =>
-          state.callRef(
+        this.inBackground('glyphcase.watch', (call) =>
+          call(
             fn,
             events.map((event) => eventToLua(event, json)),
           ),
         );
       },
-      failed: (error, table) => this.#log('error', `The watch on ${table} failed: ${messageOf(error)}`),
+      failed: (error, table) => runtime.logs.add(id, 'error', `The watch on ${table} failed: ${messageOf(error)}`),
     });
+    const isHost = id === HOST;
+    const handle = createHandle({
+      id,
+      isHost,
+      runtime,
+      permissions: granted ?? complete({}),
+      instance: () => this,
+    });
+    this.#extensions = runtime.extensions.open(handle);
     const api: ApiContext = {
       id,
       runtime,
@@ -69,7 +92,7 @@ export class Instance {
       functions,
       subscriptions: this.#subscriptions,
       log: (level, message) => this.#log(level, message),
-      mayCall: (name) => id === HOST || functions.includes(name),
+      mayCall: (name) => isHost || functions.includes(name),
       bind: (deliver, define) => {
         this.#deliver = deliver;
         this.#define = define;
@@ -77,8 +100,8 @@ export class Instance {
     };
     this.#state = runtime.lua.createState({
       name: id,
-      functions: createApi(api),
-      values: { ...values, ...(id === HOST ? {} : { 'glyphcase.skill': id }) },
+      functions: { ...this.#extensions.functions, ...createApi(api) },
+      values: { ...values, ...(isHost ? {} : { 'glyphcase.skill': id }) },
       onPrint: (text) => this.#log('info', text),
       now: () => runtime.ctx.clock.now(),
       ...(modules === undefined ? {} : { modules }),
@@ -96,13 +119,18 @@ export class Instance {
     return this.#state.memoryBytes;
   }
 
+  /** Whether it takes part: its activation has committed, and it has been neither closed nor killed. */
+  get live(): boolean {
+    return this.#live && !this.dead;
+  }
+
   /** Whether Lua code of this instance is running further up the stack. */
   get entered(): boolean {
     return this.#entered;
   }
 
   has(name: string): boolean {
-    return this.#state.has(name);
+    return !this.dead && this.#state.has(name);
   }
 
   load(source: string, chunkName: string): void {
@@ -134,6 +162,26 @@ export class Instance {
     });
   }
 
+  /** Takes part from now on. Idempotent. */
+  goLive(): void {
+    if (this.#live || this.#closed) return;
+    this.#live = true;
+    this.#extensions.live();
+  }
+
+  /** Runs what the skill does by itself, inside a transaction; its owner hears how it went. */
+  inBackground<T>(phase: string, work: (call: CallLua) => T): T {
+    const { inBackground } = this.#options;
+    try {
+      const result = this.enter(phase, (state) => work((target, ...args) => state.callAll(target, ...args)));
+      inBackground?.(undefined);
+      return result;
+    } catch (error) {
+      inBackground?.(error);
+      throw error;
+    }
+  }
+
   /** Makes a function of the host a global, after the script has begun. */
   define(name: string): void {
     this.enter('define', (state) => state.callRef(this.#define as LuaFunction, name));
@@ -149,13 +197,20 @@ export class Instance {
     } catch (error) {
       throw this.#named(error, phase);
     } finally {
-      if (outermost) this.#entered = false;
+      if (outermost) {
+        this.#entered = false;
+        if (this.dead && !this.#closed) this.#options.killed?.();
+      }
     }
   }
 
   /** Ends what it listens to and frees its memory. Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#live = false;
     this.#subscriptions.removeAll();
+    this.#extensions.close();
     this.#state.close();
   }
 

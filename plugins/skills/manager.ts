@@ -8,6 +8,7 @@ import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { didYouMean, GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Database, Disposer } from '../../sdk/plugin.ts';
+import type { LuaExtension } from './extensions.ts';
 import { isSkillFolder, skillFolders } from './folder.ts';
 import { HostState } from './host-state.ts';
 import { inLua } from './notes.ts';
@@ -29,6 +30,7 @@ export class SkillsManager implements SkillsService {
   #watcher: FolderWatcher | undefined;
   #ready: Promise<void> = Promise.resolve();
   #closed = false;
+  #restarting = false;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -134,6 +136,22 @@ export class SkillsManager implements SkillsService {
   functionCame(name: string): void {
     this.#host.define(name);
     void this.#recheck((skill) => skill.isWaiting);
+  }
+
+  extend(extension: LuaExtension): Disposer {
+    return this.#runtime.extensions.add(extension);
+  }
+
+  /** What Lua can call has changed: whatever runs is started again, soon and once for many changes. */
+  extensionsChanged(): void {
+    if (this.#restarting || this.#closed) return;
+    this.#restarting = true;
+    queueMicrotask(() => {
+      this.#restarting = false;
+      if (this.#closed) return;
+      this.#host.close();
+      for (const skill of this.#skills.values()) if (skill.running !== undefined) void skill.refresh(true);
+    });
   }
 
   ready(): Promise<void> {

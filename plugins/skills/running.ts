@@ -5,21 +5,22 @@
  * instance whose start was rolled back, or that was killed, is dropped and made anew before the next use.
  */
 import type { ReactionHandle } from '../../sdk/capsule-types.ts';
-import { messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Disposer } from '../../sdk/plugin.ts';
 import type { SkillFolder } from './folder.ts';
 import { SkillGuard } from './guard.ts';
 import { tapHooks } from './hooks.ts';
 import { Instance } from './instance.ts';
 import { configOf, limitsOf } from './manifest.ts';
-import { notesOf } from './notes.ts';
+import { inLua, notesOf } from './notes.ts';
 import type { GrantedPermissions } from './permissions.ts';
 import { createReaction } from './reactions.ts';
 import type { Runtime } from './runtime.ts';
 import type { Manifest } from './types.ts';
 
-/** A hook that is killed so often in a row takes its skill out of service. */
-const MAX_KILLED_HOOKS = 5;
+/** Hooks that fail so badly, or limits that strike what it does by itself, so often in a row take a skill out of service. */
+const MAX_KILLS = 5;
+const LIMITS: ReadonlySet<string> = new Set(['GC_LUA_TIME', 'GC_LUA_MEMORY']);
 
 export interface RunningOptions {
   readonly runtime: Runtime;
@@ -46,7 +47,8 @@ export class Running {
   #instance: Instance | undefined;
   #handle: ReactionHandle | undefined;
   #untap: Disposer | undefined;
-  #killedHooks = 0;
+  #kills = 0;
+  #reviving = false;
   #live = false;
 
   constructor(options: RunningOptions) {
@@ -90,7 +92,14 @@ export class Running {
     this.#instance?.close();
     this.#instance = this.#build();
     const built = this.#instance;
-    if (db.current !== undefined) notesOf(db.current).add({ rolledBack: () => this.#drop(built) });
+    if (db.current !== undefined) {
+      notesOf(db.current).add({
+        committed: () => {
+          if (this.#live) built.goLive();
+        },
+        rolledBack: () => this.#drop(built),
+      });
+    }
     built.callIfThere('on_activate');
     return built;
   }
@@ -115,6 +124,7 @@ export class Running {
   goLive(): void {
     if (this.#live) return;
     this.#live = true;
+    this.#instance?.goLive();
     this.#untap = tapHooks(this);
     this.#handle?.resume();
   }
@@ -164,13 +174,37 @@ export class Running {
   }
 
   hookSucceeded(): void {
-    this.#killedHooks = 0;
+    this.#kills = 0;
   }
 
   /** A hook went beyond its limits; every write of everybody else waits for that. */
   hookFailed(error: Error): void {
-    this.#killedHooks += 1;
-    if (this.#killedHooks >= MAX_KILLED_HOOKS) this.#options.quarantine(error);
+    this.#kills += 1;
+    if (this.#kills >= MAX_KILLS) this.#options.quarantine(error);
+  }
+
+  /** What it does by itself succeeded or failed; only limits count, for everything else it is its own affair. */
+  #inBackground(error: unknown): void {
+    if (error === undefined) this.#kills = 0;
+    else if (error instanceof GlyphError && LIMITS.has(error.code)) this.hookFailed(error);
+  }
+
+  /** Its state was killed: jobs and watches would stay away until somebody calls it, so it is started anew by itself, once. */
+  #reviveSoon(): void {
+    if (!this.#live || this.#reviving) return;
+    this.#reviving = true;
+    const { db } = this.runtime.ctx;
+    const revive = async (): Promise<void> => {
+      try {
+        if (this.#live && db.sqlite.open) await inLua(db, () => this.instance());
+      } catch (error) {
+        this.runtime.logs.add(this.id, 'error', `It could not be started again: ${messageOf(error)}`);
+      } finally {
+        this.#reviving = false;
+      }
+    };
+    // Not within the transaction that is being rolled back.
+    db.outside(() => queueMicrotask(() => void revive()));
   }
 
   #build(): Instance {
@@ -179,7 +213,10 @@ export class Running {
       id: this.id,
       runtime,
       guard: this.#guard,
+      granted: this.granted,
       json: manifest.json,
+      killed: () => this.#reviveSoon(),
+      inBackground: (error) => this.#inBackground(error),
       functions: this.granted.functions.includes('*') ? runtime.functions.names : this.granted.functions,
       modules: folder.files,
       values: { 'glyphcase.config': configOf(manifest, runtime.ctx.config.configs[this.id]) },

@@ -2,6 +2,7 @@
 import type { LuaService } from '../../sdk/lua-types.ts';
 import type { CapsuleService } from '../../sdk/capsule-types.ts';
 import type { PluginContext } from '../../sdk/plugin.ts';
+import type { ExtensionRegistry } from './extension-registry.ts';
 import type { Functions } from './functions.ts';
 import type { LogBuffer } from './log-buffer.ts';
 import type { SkillStore } from './store.ts';
@@ -40,6 +41,8 @@ export interface Runtime {
   readonly lease: Lease;
   readonly store: SkillStore;
   readonly functions: Functions;
+  /** What other plugins give to Lua. */
+  readonly extensions: ExtensionRegistry;
   readonly logs: LogBuffer;
   /** The GlyphCase version, which `engines.glyphcase` is held against. */
   readonly version: string;

@@ -4,6 +4,7 @@
  * The public shapes are the contract of docs/api.md; the service is versioned as `skills`.
  */
 import type { Disposer, UnitState } from '../../sdk/plugin.ts';
+import type { LuaExtension } from './extensions.ts';
 
 /** What a skill asks for in its manifest, and what a host grants at most. `"*"` stands for every table (but internal ones), function or host. */
 export interface Permissions {
@@ -114,6 +115,11 @@ export interface SkillsService {
   callFunction(name: string, ...args: readonly unknown[]): Promise<unknown>;
   /** Makes a function callable from the host's state and from skills that list it under `permissions.functions`. @throws GC_BAD_ARGUMENT */
   registerFunction(name: string, fn: RegisteredFunction): Disposer;
+  /**
+   * Gives functions to the Lua of every skill and of the host; call what it returns to take them back. Skills that run
+   * already are started again; an extension of the same name is replaced. @throws GC_BAD_ARGUMENT
+   */
+  extend(extension: LuaExtension): Disposer;
   /** Resolves when every skill found at the start is active, or it is known why not. */
   ready(): Promise<void>;
   /** Resolves when nothing is being loaded, reloaded or stopped. */

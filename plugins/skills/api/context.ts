@@ -28,11 +28,14 @@ export interface ApiContext {
 
 export type ApiPart = (api: ApiContext) => Readonly<Record<string, HostFunction>>;
 
-/** The transaction that Lua code runs in. */
-export function transactionOf(api: ApiContext): Transaction {
-  const { current, sqlite } = api.runtime.ctx.db;
+/** The transaction that Lua code runs in. @throws GC_TRANSACTION when it has ended */
+export const transactionOf = (api: ApiContext): Transaction => runningTransaction(api.runtime, api.id);
+
+/** The transaction that code of skill `id` runs in. @throws GC_TRANSACTION when it has ended */
+export function runningTransaction(runtime: Runtime, id: string): Transaction {
+  const { current, sqlite } = runtime.ctx.db;
   if (current === undefined || !sqlite.inTransaction) {
-    throw new GlyphError('GC_TRANSACTION', 'The transaction this code runs in has ended', { skill: api.id });
+    throw new GlyphError('GC_TRANSACTION', 'The transaction this code runs in has ended', { skill: id });
   }
   return current;
 }
