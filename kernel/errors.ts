@@ -55,10 +55,19 @@ export const ERRORS = {
     'The script needed more memory than its limit; keep less in memory, or raise limits.memory in the manifest.',
   GC_LUA_VALUE: 'Only nil, booleans, numbers, strings and tables of these cross between Lua and the host.',
   GC_BAD_MANIFEST: 'Correct manifest.json at the given key; skills.manifest.schema.json describes every key.',
+  GC_BAD_MIGRATION:
+    'Restore the file as it ran and put the change into a new one with the next number, or start over with `glyphcase skill remove ID`.',
+  GC_DOWNGRADE:
+    'Install a newer version, or force it: skills.reload(id, { force: true }), `glyphcase skill install --force`.',
   GC_NO_SUCH_SKILL: 'skills.list() names the skills that are loaded.',
   GC_SKILL_FAILED: 'The cause says what the skill threw; `glyphcase skill logs ID` shows its log.',
   GC_PERMISSION: 'Add the permission to the skill’s manifest.json, as the message shows.',
   GC_NO_SUCH_FUNCTION: 'Define the function as a global in the script, or register it with registerLuaFunction().',
+  // --- installing skills
+  GC_BAD_PACKAGE: 'Nothing of it was installed; have its author correct the package, at the entry that is named.',
+  GC_FETCH_FAILED: 'The message holds what npm or git said; try the same with npm or git alone.',
+  GC_NOT_TRUSTED: 'Get the skill signed by a key you trust, or trust the key: skills.trustedKeys, --trusted-key.',
+  GC_INSTALL_REFUSED: 'Nothing was changed; the message says what would have been, and how to have it.',
 } as const satisfies Record<string, string>;
 
 /** One of the codes in {@link ERRORS}. */

@@ -4,10 +4,15 @@ import type { PluginEntry, PluginHost } from '../kernel/plugins/host.ts';
 import type { PluginDefinition } from '../kernel/plugins/types.ts';
 import actions from '../plugins/actions/index.ts';
 import batching from '../plugins/batching/index.ts';
+import cache from '../plugins/cache/index.ts';
 import capsule from '../plugins/capsule/index.ts';
+import crypto from '../plugins/crypto/index.ts';
+import http from '../plugins/http/index.ts';
 import lease from '../plugins/lease/index.ts';
 import lua from '../plugins/lua/index.ts';
+import scheduler from '../plugins/scheduler/index.ts';
 import skills from '../plugins/skills/index.ts';
+import type { SkillsConfig } from '../plugins/skills/runtime.ts';
 import type { CheckedConfig } from './config.ts';
 
 const entry = (definition: PluginDefinition<never>, config: unknown = {}): PluginEntry => ({
@@ -20,18 +25,30 @@ function builtinPlugins(config: CheckedConfig): readonly PluginEntry[] {
   const always = [entry(actions)];
   const { enabled, batchInterval, batchSize, ...retention } = config.capsule;
   if (!enabled) return always;
-  const { skills: folder } = config;
-  const dirs = folder === undefined || folder === false ? [] : [folder.dir].flat();
-  const watch = folder === undefined || folder === false ? false : (folder.watch ?? true);
-  const grants = folder === undefined || folder === false ? undefined : folder.grants;
   return [
     ...always,
     entry(capsule, { batchSize, ...retention }),
     entry(batching, { batchInterval, batchSize }),
     entry(lease),
     entry(lua, config.lua ?? {}),
-    entry(skills, { dirs, watch, ...(grants === undefined ? {} : { grants }) }),
+    entry(skills, skillsConfig(config.skills)),
+    entry(scheduler, config.scheduler ?? {}),
+    entry(crypto),
+    entry(cache),
+    entry(http),
   ];
+}
+
+function skillsConfig(options: CheckedConfig['skills']): Partial<SkillsConfig> {
+  if (options === undefined || options === false) return {};
+  const { dir, watch = true, grants, confirm, configs } = options;
+  return {
+    dirs: [dir].flat(),
+    watch,
+    ...(grants === undefined ? {} : { grants }),
+    ...(confirm === undefined ? {} : { confirm }),
+    ...(configs === undefined ? {} : { configs }),
+  };
 }
 
 /** Loads the built-in plugins, then the host's own. @throws what a built-in plugin failed with; GC_BAD_PLUGIN, GC_NOT_SUPPORTED */

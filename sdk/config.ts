@@ -17,6 +17,7 @@ export interface Permissions {
     readonly read?: readonly string[];
     readonly write?: readonly string[];
     readonly schema?: readonly string[];
+    readonly recursive?: boolean;
   };
   readonly actions?: { readonly dispatch?: readonly string[]; readonly listen?: readonly string[] };
   readonly functions?: readonly string[];
@@ -49,6 +50,20 @@ export interface SkillsOptions {
   readonly watch?: boolean;
   /** The most any skill gets, whatever its manifest asks for. */
   readonly grants?: Permissions;
+  /**
+   * Lets skills that ask for network, functions, schema or `"*"` wait until somebody enables them by hand.
+   * @defaultValue false
+   */
+  readonly confirm?: boolean;
+  /** `glyphcase.config` of each skill, by its id. */
+  readonly configs?: Readonly<Record<string, unknown>>;
+  /** Public ed25519 keys (PEM, base64 or files): with a list, even an empty one, only what they signed is installed. */
+  readonly trustedKeys?: readonly string[];
+}
+
+export interface SchedulerOptions {
+  /** Of cron jobs that name none: an IANA name such as `Europe/Berlin`. @defaultValue that of the process */
+  readonly timezone?: string;
 }
 
 /** Options of {@link GlyphCase}, beside the file name. */
@@ -56,6 +71,7 @@ export interface GlyphCaseOptions {
   readonly schema?: SchemaDefinition;
   readonly capsule?: CapsuleOptions;
   readonly skills?: SkillsOptions | false;
+  readonly scheduler?: SchedulerOptions;
   readonly lua?: { readonly limits?: { readonly time?: string | number; readonly memory?: string | number } };
   readonly plugins?: readonly (PluginDefinition<never> | PluginDefinition | string)[];
   /** Told of slow statements, emissions, failures and lifecycle changes. Silent by default. */
@@ -79,7 +95,10 @@ const strings: JsonSchema = { type: 'array', items: { type: 'string' } };
 const permissions: JsonSchema = {
   type: 'object',
   properties: {
-    database: { type: 'object', properties: { read: strings, write: strings, schema: strings } },
+    database: {
+      type: 'object',
+      properties: { read: strings, write: strings, schema: strings, recursive: { type: 'boolean' } },
+    },
     actions: { type: 'object', properties: { dispatch: strings, listen: strings } },
     functions: strings,
     network: strings,
@@ -112,8 +131,12 @@ const optionsSchema: JsonSchema = {
         dir: { type: ['string', 'array'], minLength: 1, items: { type: 'string', minLength: 1 } },
         watch: { type: 'boolean', default: true },
         grants: permissions,
+        confirm: { type: 'boolean', default: false },
+        configs: { type: 'object', default: {} },
+        trustedKeys: { type: 'array', items: { type: 'string', minLength: 1 } },
       },
     },
+    scheduler: { type: 'object', properties: { timezone: { type: 'string', minLength: 1 } } },
     lua: {
       type: 'object',
       properties: {

@@ -28,7 +28,7 @@ import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
 import { loadPlugins } from './builtin.ts';
 import { readConfig } from './config.ts';
 import type { CheckedConfig, GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
-import { pluginsOf, skillsOf } from './managers.ts';
+import { installPlaceOf, pluginsOf, skillsOf } from './managers.ts';
 import type { PluginsManager, SkillsManager } from './managers.ts';
 import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
 import { Schemas } from './schemas.ts';
@@ -95,7 +95,10 @@ export class GlyphCase implements AsyncDisposable {
     this.#statements = new Statements({ db, hooks, logger, slowMs: config.slowQueryMs });
     this.#schemas = new Schemas(this.#kernel, () => (config.capsule.enabled ? this.#capsule : undefined));
     this.plugins = pluginsOf(plugins);
-    this.skills = skillsOf(() => this.#service<SkillsService>('skills'));
+    this.skills = skillsOf(() => this.#service<SkillsService>('skills'), {
+      ...installPlaceOf(config),
+      connection: () => db.sqlite,
+    });
     try {
       loadPlugins(plugins, config);
       if (config.schema !== undefined) this.#schemas.applyNow(config.schema);

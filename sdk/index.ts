@@ -5,6 +5,8 @@ export { GlyphCase } from './glyphcase.ts';
 export type { StartReport, Stats } from './glyphcase.ts';
 export type { ExecuteResult } from './statements.ts';
 export type { PluginsManager, SkillsManager } from './managers.ts';
+export { installSkill, removeSkill, verifyLock } from './install/index.ts';
+export type * from './install/index.ts';
 export { ERRORS, GlyphError } from '../kernel/errors.ts';
 export type { ErrorCode } from '../kernel/errors.ts';
 export { VERSION } from './version.ts';

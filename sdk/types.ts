@@ -18,7 +18,14 @@ export type { Clock } from '../kernel/clock.ts';
 export type { Params, Row, Source, SqlValue, Transaction } from '../kernel/database/types.ts';
 export type { Key } from '../kernel/database/rows.ts';
 export type { PluginDefinition, PluginReport, UnitState } from '../kernel/plugins/types.ts';
-export type { CapsuleOptions, GlyphCaseConfig, GlyphCaseOptions, Permissions, SkillsOptions } from './config.ts';
+export type {
+  CapsuleOptions,
+  GlyphCaseConfig,
+  GlyphCaseOptions,
+  Permissions,
+  SchedulerOptions,
+  SkillsOptions,
+} from './config.ts';
 export type { ColumnDef, IndexDef, ReferenceAction, SchemaDefinition, TableDef, TriggerDef } from './schema.ts';
 
 /** Options of the sync plugin; see the specification, section 6.3. */

@@ -1,4 +1,5 @@
 /** From folder to running skill and back: installing, waiting, enabling, stopping. */
+import BetterSqlite3 from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { loadSkill, may, ORDERS, skillHost, writeSkill } from './60-skills-support.ts';
 import { sqlite3, tempDir, tempFile, thrownBy } from './support.ts';
@@ -65,15 +66,22 @@ describe('a skill', () => {
     expect(host.db.all('SELECT status FROM orders')).toEqual([{ status: 'seed' }]);
   });
 
-  it('does not install again when only its activation fails', async () => {
-    const host = await skillHost();
-    await loadSkill(
-      host,
-      'demo',
-      `function on_install() print("install") end function on_activate() error("broken") end`,
-    );
+  it('is installed once its activation has succeeded too, and once only', async () => {
+    const host = await skillHost({ schema: ORDERS });
+    let allowed = false;
+    host.skills.registerFunction('allowed', () => allowed);
+    const main = `function on_install() glyphcase.insert("orders", { status = "seed" }) end
+      function on_activate() if not allowed() then error("broken") end end`;
+    await loadSkill(host, 'demo', main, {
+      permissions: { functions: ['allowed'], database: { write: ['orders'] } },
+    });
+    expect(host.skills.get('demo')?.state).toBe('failed');
+    expect(host.db.value('SELECT count(*) FROM orders')).toBe(0);
+    allowed = true;
     await host.skills.enable('demo');
-    expect(host.logged().filter((line) => line === 'install')).toHaveLength(1);
+    await host.skills.reload('demo');
+    expect(host.skills.get('demo')?.state).toBe('active');
+    expect(host.db.value('SELECT count(*) FROM orders')).toBe(1);
   });
 
   it('upgrades in one transaction with its activation', async () => {
@@ -230,5 +238,23 @@ describe('log lines', () => {
     await host.skills.call('demo', 'chat', 5000);
     expect(host.skills.logs('demo').length).toBeLessThanOrEqual(1000);
     expect(host.logged().at(-1)).toContain('left out');
+  });
+});
+
+describe('what another process writes about skills', () => {
+  it('is followed: disabled, enabled again', async () => {
+    const host = await skillHost();
+    await loadSkill(host, 'demo', '');
+    await host.rest();
+    const other = new BetterSqlite3(host.file);
+    const set = async (enabled: number): Promise<unknown> => {
+      other.prepare("UPDATE _skills SET enabled = ? WHERE id = 'demo'").run(enabled);
+      await host.clock.advance(200);
+      await host.rest();
+      return host.skills.get('demo')?.state;
+    };
+    expect(await set(0)).toBe('disabled');
+    expect(await set(1)).toBe('active');
+    other.close();
   });
 });

@@ -92,6 +92,8 @@ export interface Database {
   transaction<T>(fn: (transaction: Transaction) => T | Promise<T>, options?: TransactionOptions): Promise<T>;
   /** Runs `fn` inside a savepoint of the current transaction and undoes it if it throws. */
   savepoint<T>(fn: () => T): T;
+  /** Runs `fn` with the writer to itself and no transaction open: for VACUUM. @throws GC_TRANSACTION inside a transaction */
+  alone<T>(fn: () => T): Promise<T>;
   /** Runs `fn` in the async context in which the database was opened, outside every transaction. */
   outside<T>(fn: () => T): T;
   /** Resolves when reading does not show somebody's uncommitted work; undefined when that is so now. Only an in-memory database makes anyone wait. */

@@ -57,11 +57,10 @@ export class Capsule implements CapsuleService {
   constructor(ctx: PluginContext<CapsuleConfig>) {
     this.#ctx = ctx;
     const { db, clock, log } = ctx;
-    const now = (): number => clock.now();
     createStore(db);
     this.#registry = new Registry(db);
     this.#tables = new WatchedTables(db, (names) => this.#registry.setTables(names));
-    this.#ledger = new Ledger(db, now);
+    this.#ledger = new Ledger(db, () => clock.now());
     this.#reader = new LogReader({
       db,
       layout: (id) => this.#tables.layout(id),
@@ -96,7 +95,7 @@ export class Capsule implements CapsuleService {
       registry,
       router,
       reader: this.#reader,
-      now,
+      now: () => clock.now(),
       unsubscribeAll: (watcher) => this.#subscriptions.unsubscribeAll(watcher),
     });
     this.#commits = new CommitWatch({ db, clock, onCommit: () => this.look() });
@@ -161,6 +160,10 @@ export class Capsule implements CapsuleService {
     });
   }
 
+  forget(name: string): void {
+    this.#watchers.forget(name);
+  }
+
   canWatch(table: string): boolean {
     return canWatch(this.#ctx.db, table);
   }
@@ -215,8 +218,7 @@ export class Capsule implements CapsuleService {
   async settled(seq: number): Promise<void> {
     await this.#delivery.settled(seq);
     await this.#reactions.allSettled(seq);
-    this.#ctx.db.deferWrite(() => this.#upkeep.store());
-    this.#ctx.db.flushDeferred();
+    this.#upkeep.storeNow();
   }
 
   /** The lease moved here: reactions may run. */
@@ -244,8 +246,7 @@ export class Capsule implements CapsuleService {
   async close(): Promise<void> {
     const { db } = this.#ctx;
     this.#commits.stop();
-    db.deferWrite(() => this.#upkeep.store());
-    db.flushDeferred();
+    this.#upkeep.storeNow();
     const names = this.#tables.names;
     this.#reactions.close();
     this.#subscriptions.close();

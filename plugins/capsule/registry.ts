@@ -162,6 +162,24 @@ export class Registry {
     this.#count(watcherId);
   }
 
+  /** Removes a durable subscription by its name, and the durable watchers only it needed. Inside a transaction. Returns their tables. */
+  forget(name: string): readonly string[] {
+    const ids = this.#db
+      .prepare('SELECT j.value FROM _capsule_subscriptions s, json_each(s.watcher_ids) j WHERE s.name = ?')
+      .pluck()
+      .all(name);
+    this.#db.run('DELETE FROM _capsule_subscriptions WHERE name = ?', [name]);
+    const unused = `id IN (SELECT value FROM json_each(?)) AND host_id IS NULL AND NOT kept AND NOT EXISTS
+      (SELECT 1 FROM _capsule_subscriptions s, json_each(s.watcher_ids) j WHERE j.value = _capsule_watchers.id)`;
+    const given = [JSON.stringify(ids)];
+    const tables = this.#db
+      .prepare(`SELECT table_or_query FROM _capsule_watchers WHERE ${unused}`)
+      .pluck()
+      .all(...given);
+    this.#db.run(`DELETE FROM _capsule_watchers WHERE ${unused}`, given);
+    return tables as string[];
+  }
+
   findSubscription(name: string): StoredSubscription | undefined {
     return this.#db
       .prepare('SELECT id, watcher_id AS watcherId, cursor, reset FROM _capsule_subscriptions WHERE name = ?')

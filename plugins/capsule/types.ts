@@ -178,6 +178,8 @@ export interface CapsuleService {
   unsubscribe(subscription: Subscription | string): void;
   /** A durable, exactly-once reaction; skills' `on_data_changed` is one. */
   react(reaction: Reaction): ReactionHandle;
+  /** Forgets a reaction that was stopped: its cursor, and the watchers only it needed. */
+  forget(name: string): void;
   /** True when the table exists and can be watched; throws when it exists and cannot. */
   canWatch(table: string): boolean;
   /** Keeps the table's triggers in place for good, as a schema's `watch: true` does. */

@@ -66,6 +66,13 @@ export class Upkeep {
     reactions.storeCursors();
   }
 
+  /** Now, when the database is free. */
+  storeNow(): void {
+    const { db } = this.#options.ctx;
+    db.deferWrite(() => this.store());
+    db.flushDeferred();
+  }
+
   /** Waits until what was to be written is written, while somebody else holds the writer. */
   async written(): Promise<void> {
     const { db, log } = this.#options.ctx;

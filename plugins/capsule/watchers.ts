@@ -75,6 +75,12 @@ export class Watchers {
     return watcher;
   }
 
+  /** Forgets a durable subscription that nobody runs, with the watchers and triggers only it needed. */
+  forget(name: string): void {
+    const { db, registry } = this.#options;
+    db.write(() => this.#releaseUnwanted(registry.forget(name)));
+  }
+
   /** Writes a watcher's row now instead of soon. Inside a transaction. */
   store(id: string): void {
     const entry = this.#entries.get(id);

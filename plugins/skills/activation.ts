@@ -1,26 +1,40 @@
 /**
  * Starts a version of a skill, in place of an older one if there is one, and stops it.
  *
- * Invariants: `on_install` and the row that says so are one transaction, and happen once ever; `on_upgrade`, the old
- * version's `on_deactivate`, the new one's `on_activate` and the change of who reacts are one transaction. If it fails, the
- * old version is started again.
+ * Invariants: migrations, `on_install` or `on_upgrade`, the old version's `on_deactivate`, the new one's `on_activate`, the change
+ * of who reacts, and the row that says so are one transaction: all of it happens, or none. If it fails, the old version is
+ * started again. `on_install` so happens once ever.
  */
 import semver from 'semver';
-import { messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import type { Instance } from './instance.ts';
+import { pendingMigrations } from './migrations.ts';
 import { inLua, notesOf } from './notes.ts';
 import type { Running } from './running.ts';
 
-/** @throws what the new version's script throws; nothing of it is left then. */
-export async function activate(next: Running, old: Running | undefined): Promise<void> {
-  const { db } = next.runtime.ctx;
+export interface ActivateOptions {
+  /** Also when an older version takes the place of a newer one. */
+  readonly force: boolean;
+}
+
+/** @throws what the new version's script throws, GC_DOWNGRADE, GC_BAD_MIGRATION; nothing of it is left then. */
+export async function activate(next: Running, old: Running | undefined, options: ActivateOptions): Promise<void> {
   let touched: Running | undefined;
   try {
-    if (needsInstall(next)) await inLua(db, () => install(next));
-    await inLua(db, () => {
+    await inLua(next.runtime.ctx.db, () => {
       // A script that does not even load must not disturb the one that runs.
-      next.prepare();
+      const instance = next.prepare();
+      const version = installedVersion(next);
+      if (!options.force) refuseDowngrade(next, version);
       touched = old;
-      takeOver(next, old);
+      old?.deactivate();
+      old?.stopReacting();
+      installOrUpgrade(next, instance, version);
+      next.activate();
+      whenCommitted(next, () => {
+        old?.close();
+        next.goLive();
+      });
     });
   } catch (error) {
     next.close();
@@ -41,36 +55,41 @@ export async function stop(running: Running): Promise<void> {
   running.close();
 }
 
-const needsInstall = ({ id, runtime }: Running): boolean => (runtime.store.read(id)?.installedAt ?? null) === null;
-
-function install(next: Running): void {
-  const { runtime, id, manifest } = next;
-  const instance = next.prepare();
-  // Another host may have been quicker.
-  if (!needsInstall(next)) return;
-  instance.callIfThere('on_install');
-  runtime.store.installed(id, manifest.version, runtime.ctx.clock.now());
+/** The version in the file; undefined when it was never installed there. */
+function installedVersion({ id, manifest, runtime }: Running): string | undefined {
+  const row = runtime.store.read(id);
+  return row === undefined || row.installedAt === null ? undefined : (row.version ?? manifest.version);
 }
 
-function takeOver(next: Running, old: Running | undefined): void {
-  const instance = next.prepare();
-  const { store, ctx } = next.runtime;
-  const { db } = ctx;
-  const from = store.read(next.id)?.version ?? next.manifest.version;
-  old?.deactivate();
-  old?.stopReacting();
-  if (from !== next.manifest.version) {
-    if (semver.gt(next.manifest.version, from)) instance.callIfThere('on_upgrade', from);
-    store.upgraded(next.id, next.manifest.version, ctx.clock.now());
+function refuseDowngrade({ id, manifest }: Running, installed: string | undefined): void {
+  if (installed === undefined || !semver.lt(manifest.version, installed)) return;
+  throw new GlyphError(
+    'GC_DOWNGRADE',
+    `Version ${manifest.version} of the skill ${id} is older than ${installed}, which has run on this database`,
+    { skill: id, phase: 'version' },
+  );
+}
+
+function installOrUpgrade(next: Running, instance: Instance, installed: string | undefined): void {
+  const { id, folder, manifest, runtime } = next;
+  const { store, ctx } = runtime;
+  const now = ctx.clock.now();
+  for (const migration of pendingMigrations(folder, store.migrationsOf(id))) {
+    instance.execute(migration.path, migration.sql);
+    store.migrated(id, migration, now);
   }
-  next.activate();
-  if (db.current === undefined) return;
-  notesOf(db.current).add({
-    committed: () => {
-      old?.close();
-      next.goLive();
-    },
-  });
+  if (installed === undefined) {
+    instance.callIfThere('on_install');
+    store.installed(id, manifest.version, now);
+  } else if (installed !== manifest.version) {
+    if (semver.gt(manifest.version, installed)) instance.callIfThere('on_upgrade', installed);
+    store.upgraded(id, manifest.version, now);
+  }
+}
+
+function whenCommitted({ runtime }: Running, committed: () => void): void {
+  const { current } = runtime.ctx.db;
+  if (current !== undefined) notesOf(current).add({ committed });
 }
 
 async function revive(old: Running): Promise<void> {

@@ -18,6 +18,8 @@ const FINAL = new Set<string>([
   'GC_NOT_WATCHABLE',
   'GC_BAD_OPTION',
   'GC_PERMISSION',
+  'GC_BAD_MIGRATION',
+  'GC_DOWNGRADE',
 ]);
 
 const codeOf = (error: unknown): string => (error instanceof GlyphError ? error.code : '');

@@ -4,17 +4,22 @@
  * Invariants: a statement runs only after its access was proven; nothing opaque runs. Reads and writes that the schema
  * itself makes (triggers, foreign keys) are the schema owner's, not the skill's.
  */
-import { GlyphError } from '../../sdk/plugin.ts';
 import type { Access, Database } from '../../sdk/plugin.ts';
 import { ForeignKeys } from './foreign-keys.ts';
+import { InternalTables, READABLE_INTERNALS } from './internal-tables.ts';
 import { coversAction, coversTable, isInternal } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
+import { databaseLine, missing, never, refuseAlways } from './refusals.ts';
+import type { Who } from './refusals.ts';
 import { SchemaGuard } from './schema-guard.ts';
 import type { SkillStore } from './store.ts';
+import { writeTarget } from './write-target.ts';
 
-/** A statement that may run, and what must be done once it has. */
+/** A statement that may run, and what must be done once it has. The same object for as long as the answer holds. */
 export interface Permit {
   readonly access: Access;
+  /** What to run: the statement itself, or with filters on the internal tables it reads. */
+  readonly sql: string;
   readonly after?: () => void;
 }
 
@@ -27,17 +32,11 @@ export interface Guard {
   read(table: string): void;
   /** @throws GC_PERMISSION */
   dispatch(action: string): void;
+  /** Whether it may listen to an action, or to a pattern of actions. @throws GC_PERMISSION */
+  listen(pattern: string): void;
   /** What was known of own tables may be void: a transaction was rolled back. */
   forget(): void;
 }
-
-const REFUSED: Readonly<Partial<Record<Access['kind'], string>>> = {
-  transaction: 'begin or end transactions; use glyphcase.transaction(fn)',
-  pragma: 'run a PRAGMA',
-  attach: 'attach or detach databases',
-  vacuum: 'run VACUUM',
-  analyze: 'run ANALYZE',
-};
 
 /** The tables that a statement writes by itself. One opened for writing and never written counts, for safety. */
 function directWrites(access: Access): string[] {
@@ -46,54 +45,35 @@ function directWrites(access: Access): string[] {
     .map(([table]) => table);
 }
 
-/** What no Lua code may do, the host's own included. `who` begins the sentence: `The skill x`. */
-function refuseAlways(access: Access, sql: string, who: string): void {
-  const refused = REFUSED[access.kind];
-  if (refused !== undefined)
-    throw new GlyphError('GC_PERMISSION', `${who} may not ${refused}: ${shorten(sql)}`, { hint: NEVER });
-  const { name = '', newName = '', temp = false } = access.schemaChange ?? {};
-  if (isInternal(name) || isInternal(newName)) {
-    throw new GlyphError('GC_PERMISSION', `${who} may not make or change "${name}", which is an internal name`, {
-      hint: NEVER,
-    });
-  }
-  const { reads, writes } = access.temp;
-  if (temp || reads.size > 0 || writes.size > 0) {
-    throw new GlyphError('GC_PERMISSION', `${who} may not use temporary tables: ${shorten(sql)}`, { hint: NEVER });
-  }
-  for (const [table, write] of access.writes) {
-    // The triggers of watched tables fill the log; nobody else writes it.
-    const isLog =
-      table === '_capsule_log' && write.direct.size === 0 && [...write.nested].every((one) => one === 'insert');
-    if (isInternal(table) && !isLog) {
-      throw new GlyphError('GC_PERMISSION', `${who} may not write the internal table "${table}": ${shorten(sql)}`, {
-        hint: NEVER,
-      });
-    }
-  }
-}
-
-const NEVER = 'No permission allows this to Lua code; do it in the host, or in another way.';
-
 /** For skills. */
 export class SkillGuard implements Guard {
   readonly #id: string;
+  readonly #who: Who;
   readonly #db: Database;
   readonly #store: SkillStore;
   readonly #granted: GrantedPermissions;
   readonly #schema: SchemaGuard;
   readonly #foreignKeys: ForeignKeys;
+  readonly #internals: InternalTables;
   /** Statements found to be allowed; a schema change makes new Access objects. */
-  #allowed = new WeakSet<Access>();
+  #allowed = new WeakMap<Access, Permit>();
   #own: readonly string[] | undefined;
   #writable = new WeakSet<object>();
 
   constructor(id: string, db: Database, store: SkillStore, granted: GrantedPermissions) {
     this.#id = id;
+    this.#who = { name: `The skill ${id}`, skill: id };
     this.#db = db;
     this.#store = store;
     this.#granted = granted;
     this.#foreignKeys = new ForeignKeys(db);
+    this.#internals = new InternalTables({
+      skill: id,
+      db,
+      named: granted.database.read,
+      mayRead: (table) => this.#mayRead(table),
+      isGranted: (table) => this.#isGranted(table),
+    });
     this.#schema = new SchemaGuard({
       id,
       db,
@@ -106,80 +86,125 @@ export class SkillGuard implements Guard {
 
   statement(sql: string): Permit {
     const access = this.#db.access.check(sql);
-    if (this.#allowed.has(access)) return { access };
+    const known = this.#allowed.get(access);
+    if (known !== undefined) return known;
     this.#own = undefined;
-    const who = `The skill ${this.#id}`;
-    refuseAlways(access, sql, who);
+    refuseAlways(access, sql, this.#who);
     if (access.kind === 'schema') {
       const after = this.#schema.check(sql, access);
-      this.#checkReads(sql, access);
-      return { access, after };
+      this.#checkReads(sql, access, access);
+      return { access, sql, after };
     }
-    const [opaque] = access.opaque;
-    if (opaque !== undefined) {
-      throw new GlyphError('GC_PERMISSION', `${who} may not run this statement. ${opaque} ${shorten(sql)}`, {
-        hint: NEVER,
-        skill: this.#id,
-      });
-    }
-    if (access.recursive && !this.#granted.database.recursive) {
-      throw this.#refusal('run recursive queries', '"database": { "recursive": true }', sql);
-    }
-    if (access.schemaReads && !this.#granted.database.read.includes('sqlite_schema')) {
-      throw this.#refusal('read the schema', '"database": { "read": ["sqlite_schema"] }', sql);
-    }
-    this.#checkReads(sql, access);
-    for (const table of directWrites(access)) {
-      if (!this.#mayWrite(table)) throw this.#refusal(`write the table "${table}"`, line('write', table), sql);
-    }
-    this.#allowed.add(access);
-    return { access };
+    const permit = this.#filtered(sql) ?? this.#judged(sql, access);
+    this.#allowed.set(access, permit);
+    return permit;
   }
 
   write(table: string): void {
     const info = this.#db.rows.info(table);
     if (this.#writable.has(info)) return;
     this.#own = undefined;
-    if (isInternal(info.name) || !this.#mayWrite(info.name)) {
-      throw this.#refusal(`write the table "${info.name}"`, line('write', info.name));
-    }
+    if (isInternal(info.name)) throw never(this.#who, `write the internal table "${info.name}"`);
+    if (!this.#mayWrite(info.name))
+      throw missing(this.#id, `write the table "${info.name}"`, databaseLine('write', info.name));
     this.#writable.add(info);
   }
 
   read(table: string): void {
     this.#own = undefined;
-    if (!this.#mayRead(table)) throw this.#refusal(`read the table "${table}"`, line('read', table));
+    if (isInternal(table)) throw never(this.#who, `watch the internal table "${table}"`);
+    if (!this.#mayRead(table)) throw missing(this.#id, `read the table "${table}"`, databaseLine('read', table));
   }
 
   dispatch(action: string): void {
     if (coversAction(this.#granted.actions.dispatch, action)) return;
-    throw this.#refusal(`dispatch the action "${action}"`, `"actions": { "dispatch": ["${action}"] }`);
+    throw missing(
+      this.#id,
+      `dispatch the action "${action}"`,
+      `"actions": { "dispatch": [${JSON.stringify(action)}] }`,
+    );
+  }
+
+  listen(pattern: string): void {
+    if (coversAction(this.#granted.actions.listen, pattern)) return;
+    throw missing(
+      this.#id,
+      `listen to the action "${pattern}"`,
+      `"actions": { "listen": [${JSON.stringify(pattern)}] }`,
+    );
   }
 
   forget(): void {
-    this.#allowed = new WeakSet();
+    this.#allowed = new WeakMap();
     this.#writable = new WeakSet();
     this.#own = undefined;
   }
 
-  #checkReads(sql: string, access: Access): void {
-    for (const table of access.directReads) {
-      if (this.#mayRead(table) || this.#foreignKeys.explain(sql, table, directWrites(access))) continue;
-      throw this.#refusal(`read the table "${table}"`, line('read', table), sql);
+  /** A statement that reads internal tables it may read; undefined for all others. */
+  #filtered(sql: string): Permit | undefined {
+    const mentioned = this.#internals.mentioned(sql);
+    if (!mentioned.some((name) => this.#internals.standing(name) === 'named')) return undefined;
+    const filtered = this.#internals.filter(sql, mentioned);
+    if (filtered === undefined) return undefined;
+    const proof = this.#db.access.check(filtered.proof);
+    // Something in it reaches an internal table past the filter.
+    if (proof.schemaReads || [...proof.directReads].some(isInternal)) return undefined;
+    const access = this.#db.access.check(filtered.sql);
+    refuseAlways(access, sql, this.#who);
+    this.#checkRun(sql, access);
+    this.#checkReads(sql, proof, access);
+    this.#checkReads(sql, access, access, isInternal);
+    this.#checkWrites(sql, access);
+    return { access, sql: filtered.sql };
+  }
+
+  #judged(sql: string, access: Access): Permit {
+    this.#checkRun(sql, access);
+    if (access.schemaReads) throw this.#closed('sqlite_schema', sql);
+    this.#checkReads(sql, access, access);
+    this.#checkWrites(sql, access);
+    return { access, sql };
+  }
+
+  #checkRun(sql: string, access: Access): void {
+    const [opaque] = access.opaque;
+    if (opaque !== undefined) throw never(this.#who, `run this statement. ${opaque}`, sql);
+    if (access.recursive && !this.#granted.database.recursive)
+      throw missing(this.#id, 'run recursive queries', '"database": { "recursive": true }', sql);
+  }
+
+  /** @param skip tables whose rows are filtered, which was proven. */
+  #checkReads(sql: string, reading: Access, writing: Access, skip: (table: string) => boolean = () => false): void {
+    for (const table of reading.directReads) {
+      if (skip(table) || this.#mayRead(table) || this.#foreignKeys.explain(sql, table, directWrites(writing))) continue;
+      if (isInternal(table)) throw this.#closed(table, sql);
+      throw missing(this.#id, `read the table "${table}"`, databaseLine('read', table), sql);
+    }
+  }
+
+  #checkWrites(sql: string, access: Access): void {
+    if (access.kind !== 'write') return;
+    // A view with INSTEAD OF triggers is written by name too, though SQLite only shows what the triggers write.
+    const target = writeTarget(sql);
+    for (const table of [...directWrites(access), target ?? '(unknown)']) {
+      if (this.#mayWrite(table)) continue;
+      throw missing(this.#id, `write the table "${table}"`, databaseLine('write', table), sql);
     }
   }
 
   #mayRead(table: string): boolean {
+    return this.#isGranted(table) || (!isInternal(table) && this.#owns(table));
+  }
+
+  /** Internal tables are never granted as such, only their filtered rows. */
+  #isGranted(table: string): boolean {
     const { read, schema } = this.#granted.database;
-    if (isInternal(table)) {
-      return /^_capsule_/i.test(table) ? read.some((name) => /^_capsule_/i.test(name)) : coversTable(read, table);
-    }
-    return coversTable(read, table) || coversTable(schema, table) || this.#owns(table);
+    return !isInternal(table) && (coversTable(read, table) || coversTable(schema, table));
   }
 
   #mayWrite(table: string): boolean {
     const { write, schema } = this.#granted.database;
-    return coversTable(write, table) || coversTable(schema, table) || this.#owns(table);
+    return !isInternal(table) && (coversTable(write, table) || coversTable(schema, table) || this.#owns(table));
   }
 
   #owns(table: string): boolean {
@@ -187,42 +212,22 @@ export class SkillGuard implements Guard {
     return this.#own.includes(table.toLowerCase());
   }
 
-  #refusal(what: string, wanted: string, sql?: string): GlyphError {
-    const text = `The skill ${this.#id} may not ${what}${sql === undefined ? '' : `: ${shorten(sql)}`}`;
-    return new GlyphError('GC_PERMISSION', `${text}. Its manifest.json would need "permissions": { ${wanted} }`, {
-      skill: this.#id,
-    });
+  /** Why internal tables cannot be read. `opened` is what SQLite opens, which for a view is not what the statement names. */
+  #closed(opened: string, sql: string): Error {
+    const mentioned = this.#internals.mentioned(sql);
+    const unnamed = mentioned.find((name) => this.#internals.standing(name) === 'unnamed');
+    if (unnamed === 'sqlite_schema' || unnamed === 'sqlite_master')
+      return missing(this.#id, 'read the schema', databaseLine('read', 'sqlite_schema'), sql);
+    if (unnamed !== undefined)
+      return missing(this.#id, `read the table "${unnamed}"`, databaseLine('read', unnamed), sql);
+    const closed = mentioned.find((name) => this.#internals.standing(name) === 'closed') ?? opened;
+    const named = mentioned.find((name) => this.#internals.standing(name) === 'named');
+    return named === undefined || closed !== opened
+      ? never(this.#who, `read the internal table "${closed}"`, sql, `Open to skills that name them are ${OPEN}.`)
+      : never(this.#who, `read "${named}" in this way`, sql, BY_NAME);
   }
 }
 
-/** For the host's own Lua state: the operator's code, kept from what would break the transaction it runs in. */
-export class HostGuard implements Guard {
-  readonly #db: Database;
-
-  constructor(db: Database) {
-    this.#db = db;
-  }
-
-  statement(sql: string): Permit {
-    const access = this.#db.access.check(sql);
-    refuseAlways(access, sql, 'A script of the host');
-    return { access };
-  }
-
-  write(table: string): void {
-    const { name } = this.#db.rows.info(table);
-    if (isInternal(name))
-      throw new GlyphError('GC_INTERNAL_TABLE', `The table "${name}" belongs to GlyphCase and cannot be written`);
-  }
-
-  read(): void {}
-  dispatch(): void {}
-  forget(): void {}
-}
-
-const line = (list: 'read' | 'write', table: string): string => `"database": { "${list}": ["${table}"] }`;
-
-export const shorten = (sql: string): string => {
-  const text = sql.trim().replace(/\s+/g, ' ');
-  return text.length > 120 ? `${text.slice(0, 117)}…` : text;
-};
+const OPEN = READABLE_INTERNALS.join(', ');
+const BY_NAME =
+  'Name the internal table by itself, without "main." and not by way of a view, in glyphcase.query() or execute().';

@@ -7,7 +7,7 @@ import type { CallLua, SkillHandle } from './extensions.ts';
 import type { Instance } from './instance.ts';
 import { inLua, notesOf } from './notes.ts';
 import type { GrantedPermissions } from './permissions.ts';
-import { refusal } from './refusal.ts';
+import { missing } from './refusals.ts';
 import type { Runtime } from './runtime.ts';
 import { runningTransaction } from './api/context.ts';
 
@@ -36,6 +36,6 @@ export function createHandle({ id, isHost, runtime, permissions, instance }: Han
       db.outside(() => inLua(db, () => (mayRun() ? instance().inBackground(phase, work) : undefined))),
     whenSettled: (then) => notesOf(runningTransaction(runtime, id)).add(then),
     log: (level, message) => runtime.logs.add(id, level, message),
-    refusal: (what, wanted) => refusal(id, what, wanted),
+    refusal: (what, wanted) => missing(id, what, wanted),
   };
 }

@@ -8,7 +8,7 @@ import { LogBuffer } from './log-buffer.ts';
 import { manifestSchema } from './manifest.ts';
 import { SkillsManager } from './manager.ts';
 import { settleNotes } from './notes.ts';
-import type { Runtime, SkillsConfig } from './runtime.ts';
+import type { SkillsConfig } from './runtime.ts';
 import { SkillStore } from './store.ts';
 import type { SkillsService } from './types.ts';
 
@@ -34,7 +34,7 @@ export default definePlugin<SkillsConfig>({
   },
   activate(ctx) {
     const { db, clock, log, hooks } = ctx;
-    const runtime: Runtime = {
+    const manager = new SkillsManager({
       ctx,
       lua: ctx.use('lua'),
       capsule: ctx.use('capsule'),
@@ -45,8 +45,7 @@ export default definePlugin<SkillsConfig>({
       extensions: new ExtensionRegistry(log, () => manager.extensionsChanged()),
       logs: new LogBuffer({ db, clock, logger: log }),
       version: VERSION,
-    };
-    const manager = new SkillsManager(runtime);
+    });
     hooks.begin.tap('skills', () => db.access.settle());
     hooks.committed.tap('skills', (transaction) => {
       settleNotes(transaction, 'committed');

@@ -5,7 +5,7 @@
  * what comes out of it names the skill and the phase. A killed instance is dead for good: its owner makes a new one.
  */
 import type { ChangeEvent } from '../../sdk/capsule-types.ts';
-import type { LuaFunction, LuaState, LuaValue } from '../../sdk/lua-types.ts';
+import type { HostFunction, LuaFunction, LuaState, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import { BOOTSTRAP } from './api/bootstrap.ts';
 import type { ApiContext } from './api/context.ts';
@@ -14,6 +14,7 @@ import type { OpenExtensions } from './extension-registry.ts';
 import type { CallLua } from './extensions.ts';
 import type { Guard } from './guard.ts';
 import { createHandle } from './handle.ts';
+import { Listeners } from './listeners.ts';
 import { complete } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
 import type { Runtime } from './runtime.ts';
@@ -34,6 +35,8 @@ export interface InstanceOptions {
   readonly guard: Guard;
   /** Absent for the host's own state, which needs none. */
   readonly granted?: GrantedPermissions;
+  /** Skills it may call. */
+  readonly dependencies?: readonly string[];
   readonly json: 'text' | 'table';
   readonly functions: readonly string[];
   readonly modules?: ReadonlyMap<string, string>;
@@ -49,7 +52,9 @@ export interface InstanceOptions {
 export class Instance {
   readonly #options: InstanceOptions;
   readonly #state: LuaState;
+  readonly #api: Readonly<Record<string, HostFunction>>;
   readonly #subscriptions: Subscriptions;
+  readonly #listeners: Listeners;
   readonly #extensions: OpenExtensions;
   #deliver: LuaFunction | undefined;
   #define: LuaFunction | undefined;
@@ -75,6 +80,11 @@ export class Instance {
       },
       failed: (error, table) => runtime.logs.add(id, 'error', `The watch on ${table} failed: ${messageOf(error)}`),
     });
+    this.#listeners = new Listeners({
+      id,
+      runtime,
+      call: (fn, args) => this.inBackground('glyphcase.on', (call) => call(fn, ...args)),
+    });
     const isHost = id === HOST;
     const handle = createHandle({
       id,
@@ -91,6 +101,8 @@ export class Instance {
       json,
       functions,
       subscriptions: this.#subscriptions,
+      listeners: this.#listeners,
+      dependencies: isHost ? undefined : (options.dependencies ?? []),
       log: (level, message) => this.#log(level, message),
       mayCall: (name) => isHost || functions.includes(name),
       bind: (deliver, define) => {
@@ -98,9 +110,10 @@ export class Instance {
         this.#define = define;
       },
     };
+    this.#api = createApi(api);
     this.#state = runtime.lua.createState({
       name: id,
-      functions: { ...this.#extensions.functions, ...createApi(api) },
+      functions: { ...this.#extensions.functions, ...this.#api },
       values: { ...values, ...(isHost ? {} : { 'glyphcase.skill': id }) },
       onPrint: (text) => this.#log('info', text),
       now: () => runtime.ctx.clock.now(),
@@ -144,6 +157,11 @@ export class Instance {
   /** Calls a global function; all its results. @throws GC_NO_SUCH_FUNCTION, GC_LUA, GC_LUA_TIME, GC_LUA_MEMORY … */
   call(name: string, ...args: readonly unknown[]): readonly LuaValue[] {
     return this.enter(name, (state) => state.callAll(name, ...args));
+  }
+
+  /** Runs SQL as `glyphcase.execute` does. @throws what that throws, with the phase's name */
+  execute(phase: string, sql: string): void {
+    this.enter(phase, () => this.#api['glyphcase.execute']?.(sql));
   }
 
   /** Calls a global function if there is one. */
@@ -210,6 +228,7 @@ export class Instance {
     this.#closed = true;
     this.#live = false;
     this.#subscriptions.removeAll();
+    this.#listeners.removeAll();
     this.#extensions.close();
     this.#state.close();
   }

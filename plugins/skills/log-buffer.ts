@@ -48,6 +48,12 @@ export class LogBuffer {
     return [...this.#lines.values()].flat().sort((a, b) => a.at - b.at);
   }
 
+  /** Drops the lines of a skill that was removed. */
+  forget(skill: string): void {
+    this.#lines.delete(skill);
+    this.#unwritten.delete(skill);
+  }
+
   /** Hands what waits to the database, to be written when it is free. */
   flush(): void {
     this.#timer?.cancel();

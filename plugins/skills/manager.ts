@@ -6,43 +6,59 @@
  */
 import { statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { didYouMean, GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Database, Disposer } from '../../sdk/plugin.ts';
+import { Control } from './control.ts';
+import { inOrder } from './dependencies.ts';
 import type { LuaExtension } from './extensions.ts';
 import { isSkillFolder, skillFolders } from './folder.ts';
 import { HostState } from './host-state.ts';
 import { inLua } from './notes.ts';
+import { createPeers, noSuchSkill } from './peers.ts';
 import type { Runtime } from './runtime.ts';
 import { Skill } from './skill.ts';
-import type { RegisteredFunction, SkillLogLine, SkillReport, SkillsService } from './types.ts';
+import type { RegisteredFunction, SkillLogLine, SkillReport, SkillsService, VersionOptions } from './types.ts';
+import { uninstall } from './uninstall.ts';
 import { toLua } from './values.ts';
 import { FolderWatcher } from './watcher.ts';
 
-/** How often the schema is looked at for tables that skills wait for, in ms. */
-const SCHEMA_POLL_MS = 200;
+/** How often the file is looked at for tables that skills wait for, and for what other processes decide, in ms. */
+const POLL_MS = 200;
 
 export class SkillsManager implements SkillsService {
   readonly #runtime: Runtime;
   readonly #skills = new Map<string, Skill>();
   readonly #host: HostState;
   readonly #schemaVersion: ReturnType<Database['prepare']>;
+  readonly #control: Control;
+  /** Skills whose dependents are about to be looked at. */
+  #moving = 0;
+  readonly #dataVersion: ReturnType<Database['prepare']>;
   #seenSchema = -1;
+  #seenData = -1;
   #watcher: FolderWatcher | undefined;
   #ready: Promise<void> = Promise.resolve();
   #closed = false;
   #restarting = false;
 
-  constructor(runtime: Runtime) {
+  constructor(parts: Omit<Runtime, 'peers'>) {
+    const peers = createPeers({ db: parts.ctx.db, skills: this.#skills, moved: (id) => this.#moved(id) });
+    const runtime = { ...parts, peers };
     this.#runtime = runtime;
+    this.#control = new Control(runtime.store);
     this.#host = new HostState(runtime);
     this.#schemaVersion = runtime.ctx.db.prepareRead('PRAGMA main.schema_version').pluck();
+    this.#dataVersion = runtime.ctx.db.prepareRead('PRAGMA data_version').pluck();
   }
 
   /** Begins to load what lies in the folders. */
   start(): void {
     const { ctx } = this.#runtime;
     this.#ready = this.#startAll();
-    ctx.every(SCHEMA_POLL_MS, () => this.lookAtSchema());
+    ctx.every(POLL_MS, () => {
+      this.lookAtSchema();
+      this.#lookAtControl();
+    });
     if (!ctx.config.watch || ctx.config.dirs.length === 0) return;
     this.#watcher = new FolderWatcher({
       dirs: ctx.config.dirs,
@@ -67,7 +83,7 @@ export class SkillsManager implements SkillsService {
     return this.#find(id).why();
   }
 
-  async load(folder: string): Promise<SkillReport> {
+  async load(folder: string, options: VersionOptions = {}): Promise<SkillReport> {
     if (typeof folder !== 'string' || folder === '')
       throw new GlyphError('GC_BAD_ARGUMENT', 'skills.load() takes the path of a skill folder');
     const dir = resolve(folder);
@@ -77,7 +93,7 @@ export class SkillsManager implements SkillsService {
       });
     }
     const skill = this.#adopt(dir);
-    await skill.refresh();
+    await skill.refresh(options.force === true, options.force);
     return skill.report();
   }
 
@@ -87,10 +103,21 @@ export class SkillsManager implements SkillsService {
     await skill.remove();
   }
 
-  async reload(id: string): Promise<SkillReport> {
+  async reload(id: string, options: VersionOptions = {}): Promise<SkillReport> {
     const skill = this.#find(id);
-    await skill.refresh(true);
+    await skill.refresh(true, options.force);
     return skill.report();
+  }
+
+  async uninstall(id: string, options: { readonly keepData?: boolean } = {}): Promise<void> {
+    const skill = this.#skills.get(id);
+    if (skill === undefined && !this.#runtime.store.knows(id)) throw noSuchSkill(id, this.#skills.keys());
+    if (options.keepData === true) {
+      if (skill !== undefined) await this.unload(id);
+      return;
+    }
+    this.#skills.delete(id);
+    await (skill === undefined ? uninstall(this.#runtime, id, undefined) : skill.uninstall());
   }
 
   async enable(id: string): Promise<SkillReport> {
@@ -109,15 +136,8 @@ export class SkillsManager implements SkillsService {
     const skill = this.#find(id);
     if (typeof fn !== 'string' || fn === '')
       throw new GlyphError('GC_BAD_ARGUMENT', 'skills.call() takes the name of a function of the skill');
-    const { running } = skill;
-    if (running === undefined) {
-      throw new GlyphError(
-        'GC_SKILL_FAILED',
-        `The skill ${id} is not active, so ${fn}() cannot be called: ${skill.why().join(' ')}`,
-        { skill: id },
-      );
-    }
-    return await inLua(this.#runtime.ctx.db, () => running.instance().call(fn, ...args.map(toLua))[0] ?? null);
+    const { ctx, peers } = this.#runtime;
+    return await inLua(ctx.db, () => peers.call(skill.id, fn, args.map(toLua))[0] ?? null);
   }
 
   execute(source: string, options: { readonly name?: string } = {}): Promise<unknown> {
@@ -162,7 +182,7 @@ export class SkillsManager implements SkillsService {
     await this.#ready;
     for (;;) {
       await Promise.all([...this.#skills.values()].map((skill) => skill.settled()));
-      if (this.#watcher?.busy !== true) return;
+      if (this.#watcher?.busy !== true && this.#moving === 0) return;
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -184,10 +204,20 @@ export class SkillsManager implements SkillsService {
     void this.#recheck(() => true);
   }
 
+  /** Looks what other processes have decided about skills, if anybody has written anything. */
+  #lookAtControl(): void {
+    const { db } = this.#runtime.ctx;
+    if (this.#closed || this.#skills.size === 0 || db.inMemory || db.busy || !db.reader.open) return;
+    const version = this.#dataVersion.get() as number;
+    if (version === this.#seenData) return;
+    this.#seenData = version;
+    this.#control.look(this.#skills);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#watcher?.close();
-    for (const skill of [...this.#skills.values()].reverse()) {
+    for (const skill of inOrder([...this.#skills.values()]).toReversed()) {
       try {
         await skill.remove();
       } catch (error) {
@@ -205,6 +235,16 @@ export class SkillsManager implements SkillsService {
     for (const dir of this.#runtime.ctx.config.dirs) {
       for (const folder of skillFolders(dir)) await this.#tryAdopt(folder)?.refresh();
     }
+  }
+
+  /** Who depends on a skill looks at it again, once that one has come to rest. */
+  #moved(id: string): void {
+    const look = async (): Promise<void> => {
+      await this.#skills.get(id)?.settled();
+      await this.#recheck((skill) => id in skill.dependencies);
+    };
+    this.#moving += 1;
+    void look().finally(() => (this.#moving -= 1));
   }
 
   async #recheck(which: (skill: Skill) => boolean): Promise<void> {
@@ -250,9 +290,6 @@ export class SkillsManager implements SkillsService {
   #find(id: string): Skill {
     const skill = this.#skills.get(id);
     if (skill !== undefined) return skill;
-    const close = typeof id === 'string' ? didYouMean(id, this.#skills.keys()) : undefined;
-    throw new GlyphError('GC_NO_SUCH_SKILL', `There is no skill ${JSON.stringify(id)}`, {
-      ...(close === undefined ? {} : { hint: `Did you mean "${close}"?` }),
-    });
+    throw noSuchSkill(id, this.#skills.keys());
   }
 }

@@ -1,30 +1,47 @@
 /**
  * `on_data_changed` as a reaction of the capsule: all it does for a batch, and the cursor, commit together.
  */
-import type { Reaction } from '../../sdk/capsule-types.ts';
+import type { ChangeEvent, Reaction } from '../../sdk/capsule-types.ts';
 import type { Running } from './running.ts';
+
+/** Emitted as `skill:reacted`, once what the skill did has committed. */
+export interface SkillReacted {
+  readonly id: string;
+  readonly events: readonly ChangeEvent[];
+  /** Time its `on_data_changed` took, in ms. */
+  readonly ms: number;
+}
 
 export function createReaction(
   running: Running,
   told: { failed(error: unknown): number | 'stop'; succeeded(): void },
 ): Reaction {
-  let handled = 0;
+  let events: ChangeEvent[] = [];
+  let ms = 0;
+  const reset = (): void => {
+    events = [];
+    ms = 0;
+  };
   return {
     name: `skill:${running.id}`,
     watches: running.manifest.watches.map((watch) => (typeof watch === 'string' ? { table: watch } : watch)),
     listenerType: 'lua',
     json: running.manifest.json === 'table' ? 'parsed' : 'text',
-    handle(events) {
-      running.instance().deliver(events);
-      handled += events.length;
+    handle(part) {
+      const started = performance.now();
+      running.instance().deliver(part);
+      ms += performance.now() - started;
+      events.push(...part);
     },
     committed() {
-      running.reactions += handled;
-      handled = 0;
+      const reacted: SkillReacted = { id: running.id, events, ms };
+      reset();
+      running.reactions += reacted.events.length;
       told.succeeded();
+      running.runtime.ctx.emit('skill:reacted', reacted);
     },
     failed(error) {
-      handled = 0;
+      reset();
       return told.failed(error);
     },
     mayRun: () => running.mayReact,

@@ -1,24 +1,20 @@
-/** One line of `skills.list()`, from what is known of a skill. */
-import type { UnitState } from '../../sdk/plugin.ts';
+/** What is told of a skill: one line of `skills.list()`, and the sentences of `skills.why()`. */
 import type { Running } from './running.ts';
-import type { Manifest, SkillReport } from './types.ts';
+import type { Status } from './status.ts';
+import type { SkillReport } from './types.ts';
 
 export interface ReportParts {
   readonly id: string;
   readonly dir: string;
-  readonly state: UnitState;
-  readonly reasons: readonly string[];
-  readonly error: Error | undefined;
+  readonly status: Status;
   readonly retryAt: number | undefined;
-  readonly activatedInMs: number | undefined;
-  readonly failures: number;
   readonly running: Running | undefined;
-  /** Of the running version, or else the newest that could be read. */
-  readonly manifest: Manifest | undefined;
 }
 
-export function reportOf(parts: ReportParts): SkillReport {
-  const { id, dir, state, reasons, error, retryAt, activatedInMs, failures, running, manifest } = parts;
+export function reportOf({ id, dir, status, retryAt, running }: ReportParts): SkillReport {
+  const { state, reasons, error, activatedInMs, failures } = status;
+  // Of the running version, or else the newest that could be read.
+  const manifest = running?.manifest ?? status.manifest;
   const memoryBytes = running?.memoryBytes;
   const cursor = running?.cursor;
   return {
@@ -38,4 +34,9 @@ export function reportOf(parts: ReportParts): SkillReport {
     watches: (manifest?.watches ?? []).map((watch) => (typeof watch === 'string' ? watch : watch.table)),
     permissions: running?.granted ?? manifest?.permissions ?? {},
   };
+}
+
+export function sentencesOf({ id, version, state, reasons, retryAt }: SkillReport): readonly string[] {
+  const retry = retryAt === undefined ? [] : [`It is tried again at ${new Date(retryAt).toISOString()}.`];
+  return [`Skill ${id}${version === '' ? '' : ` ${version}`} is ${state}.`, ...reasons, ...retry];
 }

@@ -1,16 +1,27 @@
-/** What a skill still waits for, as sentences: tables, host functions, permissions. Empty when it may start. */
+/** What a skill still waits for, as sentences: tables, host functions, other skills, permissions. Empty when it may start. */
+import { missingDependencies } from './dependencies.ts';
+import type { SkillFolder } from './folder.ts';
 import { notGranted } from './permissions.ts';
 import type { Runtime } from './runtime.ts';
+import type { SkillRow } from './store.ts';
 import type { Manifest, Permissions } from './types.ts';
 
-/**
- * @param approved what somebody has approved by enabling the skill, as stored.
- * @throws GC_NOT_WATCHABLE for a watched table that exists and cannot be watched
- */
-export function unmet(runtime: Runtime, manifest: Manifest, approved: string | null | undefined): readonly string[] {
+export interface Candidate {
+  readonly manifest: Manifest;
+  readonly folder: SkillFolder;
+  /** What is known of the skill in the file. */
+  readonly row: Pick<SkillRow, 'approved' | 'installedAt'> | undefined;
+}
+
+/** @throws GC_NOT_WATCHABLE for a watched table that exists and cannot be watched */
+export function unmet(runtime: Runtime, { manifest, folder, row }: Candidate): readonly string[] {
   const { capsule, functions, ctx } = runtime;
+  const approved = row?.approved;
   const tables = manifest.watches.map((watch) => (typeof watch === 'string' ? watch : watch.table));
-  const missingTables = [...new Set(tables)].filter((table) => !capsule.canWatch(table));
+  const isNew = (row?.installedAt ?? null) === null;
+  const missingTables = [...new Set(tables)].filter(
+    (table) => !capsule.canWatch(table) && !(isNew && mayCreate(folder, table)),
+  );
   const missingFunctions = (manifest.permissions.functions ?? []).filter(
     (name) => name !== '*' && !functions.has(name),
   );
@@ -19,9 +30,20 @@ export function unmet(runtime: Runtime, manifest: Manifest, approved: string | n
     ...missingFunctions.map(
       (name) => `waiting (function ${name}): the host has not registered it with registerLuaFunction()`,
     ),
+    ...missingDependencies(manifest, runtime.peers.find),
     ...notGranted(manifest.permissions, ctx.config.grants),
     ...(ctx.config.confirm ? notApproved(manifest, approved) : []),
   ];
+}
+
+/**
+ * Whether a skill that is about to be installed looks as if it made the table itself, so that it is worth a try. If it does
+ * not, starting it fails for want of the table, and it waits after all.
+ */
+function mayCreate({ files }: SkillFolder, table: string): boolean {
+  const name = table.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const pattern = new RegExp(`\\bcreate\\s+(virtual\\s+)?table\\s+(if\\s+not\\s+exists\\s+)?["'\`[]?${name}\\b`, 'i');
+  return [...files].some(([path, text]) => /\.(lua|sql)$/i.test(path) && pattern.test(text));
 }
 
 /** Approval is for exactly these permissions: when an edit asks for more, it is asked again. */

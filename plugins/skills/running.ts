@@ -214,6 +214,7 @@ export class Running {
       runtime,
       guard: this.#guard,
       granted: this.granted,
+      dependencies: Object.keys(manifest.dependencies),
       json: manifest.json,
       killed: () => this.#reviveSoon(),
       inBackground: (error) => this.#inBackground(error),

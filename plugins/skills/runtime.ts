@@ -1,7 +1,8 @@
 /** What every part of the plugin works with: the services it uses, and its own shared objects. Made once, in index.ts. */
-import type { LuaService } from '../../sdk/lua-types.ts';
+import type { LuaService, LuaValue } from '../../sdk/lua-types.ts';
 import type { CapsuleService } from '../../sdk/capsule-types.ts';
-import type { PluginContext } from '../../sdk/plugin.ts';
+import type { Disposer, PluginContext } from '../../sdk/plugin.ts';
+import type { FindPeer } from './dependencies.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
 import type { Functions } from './functions.ts';
 import type { LogBuffer } from './log-buffer.ts';
@@ -25,12 +26,22 @@ export interface SkillsConfig {
 /** The part of the service `actions` that is used here. */
 export interface Actions {
   dispatch(action: string, payload?: unknown): number;
+  on(pattern: string, handler: (payload: unknown, action: string) => unknown): Disposer;
 }
 
 /** The part of the service `lease` that is used here. */
 export interface Lease {
   mayRun(): boolean;
   want(): void;
+}
+
+/** The part of the manager that a skill sees: the other skills. */
+export interface Peers {
+  readonly find: FindPeer;
+  /** Calls a global function of another skill, with that one's permissions, as a part of the open transaction. */
+  call(id: string, fn: string, args: readonly unknown[]): readonly LuaValue[];
+  /** A skill has begun to run, runs in another version, or runs no more. */
+  moved(id: string): void;
 }
 
 export interface Runtime {
@@ -43,6 +54,7 @@ export interface Runtime {
   readonly functions: Functions;
   /** What other plugins give to Lua. */
   readonly extensions: ExtensionRegistry;
+  readonly peers: Peers;
   readonly logs: LogBuffer;
   /** The GlyphCase version, which `engines.glyphcase` is held against. */
   readonly version: string;

@@ -5,11 +5,12 @@
  * the name of whoever writes, so only a skill that may change the whole schema may make them. A skill's own table cannot
  * be used to look into others by foreign keys.
  */
-import { GlyphError, tokenize } from '../../sdk/plugin.ts';
-import type { Access, Database } from '../../sdk/plugin.ts';
+import { nameOf, tokenize } from '../../sdk/plugin.ts';
+import type { Access, Database, GlyphError } from '../../sdk/plugin.ts';
 import { notesOf } from './notes.ts';
 import { coversTable, isInternal } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
+import { databaseLine, missing, never } from './refusals.ts';
 import type { SkillStore } from './store.ts';
 
 type Change = NonNullable<Access['schemaChange']>;
@@ -78,6 +79,8 @@ export class SchemaGuard {
       default:
         // Triggers act for whoever writes; ALTER and DROP of what cannot be told.
         if (!this.#mayAll) throw this.#refusal(`${verb} the ${object ?? 'object'} "${name}"`, '*');
+        if (verb === 'create' && tokenize(sql).some((token) => isInternal(nameOf(token) ?? '')))
+          throw this.#never('make a trigger that names an internal table');
         return () => undefined;
     }
   }
@@ -117,12 +120,7 @@ export class SchemaGuard {
       .all(table) as string[];
     for (const parent of parents) {
       if (!owns(parent) && !coversTable(granted.database.read, parent)) {
-        throw new GlyphError(
-          'GC_PERMISSION',
-          `The skill ${this.#options.id} may not let "${table}" refer to the table "${parent}", which it may not read. ` +
-            `Its manifest.json would need "permissions": { "database": { "read": ["${parent}"] } }`,
-          { skill: this.#options.id },
-        );
+        throw this.#refusal(`let "${table}" refer to the table "${parent}", which it may not read`, parent, 'read');
       }
     }
   }
@@ -172,18 +170,11 @@ export class SchemaGuard {
   }
 
   #refusal(what: string, name: string, list: 'schema' | 'read' = 'schema'): GlyphError {
-    const { id } = this.#options;
-    const wanted = `"permissions": { "database": { "${list}": ["${name}"] } }`;
-    return new GlyphError('GC_PERMISSION', `The skill ${id} may not ${what}. Its manifest.json would need ${wanted}`, {
-      skill: id,
-    });
+    return missing(this.#options.id, what, databaseLine(list, name));
   }
 
   #never(what: string): GlyphError {
     const { id } = this.#options;
-    return new GlyphError('GC_PERMISSION', `The skill ${id} may not ${what}`, {
-      skill: id,
-      hint: 'No permission allows this to a skill; do it in the host, or in another way.',
-    });
+    return never({ name: `The skill ${id}`, skill: id }, what);
   }
 }

@@ -13,27 +13,31 @@ import { readFolder } from './folder.ts';
 import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
 import { complete } from './permissions.ts';
-import { reportOf } from './report.ts';
+import { reportOf, sentencesOf } from './report.ts';
 import { approvalOf, unmet } from './requirements.ts';
 import { Retry } from './retry.ts';
 import { Running } from './running.ts';
 import type { Runtime } from './runtime.ts';
+import { Status, times } from './status.ts';
 import type { Manifest, SkillReport } from './types.ts';
+import { uninstall } from './uninstall.ts';
+
+interface RefreshOptions {
+  /** Also when the files are the same, or failed before. */
+  readonly again: boolean;
+  /** What runs from these files already goes on. */
+  readonly quietly?: boolean;
+  /** Also when an older version takes the place of a newer one. */
+  readonly force?: boolean;
+}
 
 export class Skill {
   readonly id: string;
   readonly dir: string;
   readonly #runtime: Runtime;
-  #state: UnitState = 'discovered';
-  #reasons: readonly string[] = [];
-  #error: Error | undefined;
+  readonly #status: Status;
   #running: Running | undefined;
-  #manifest: Manifest | undefined;
-  /** Hash of the files that were last looked at, whatever came of it. */
-  #hash: string | undefined;
-  #failures = 0;
   readonly #retry: Retry;
-  #activatedInMs: number | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   /** Something outside its folder is missing. */
   #blocked = false;
@@ -43,6 +47,7 @@ export class Skill {
     this.#runtime = runtime;
     this.id = id;
     this.dir = dir;
+    this.#status = new Status(id, runtime);
     this.#retry = new Retry(runtime.ctx.clock, () => void this.refresh(true));
   }
 
@@ -51,12 +56,17 @@ export class Skill {
   }
 
   get state(): UnitState {
-    return this.#state;
+    return this.#status.state;
+  }
+
+  /** Of the running version, or else of the newest files that could be read. */
+  get dependencies(): Readonly<Record<string, string>> {
+    return (this.#running?.manifest ?? this.#status.manifest)?.dependencies ?? {};
   }
 
   /** Whether something outside its folder may let it start: a table, a function, a permission. */
   get isWaiting(): boolean {
-    const error = this.#error;
+    const error = this.#status.error;
     return (
       this.#blocked ||
       (this.#retry.at !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE')
@@ -64,47 +74,39 @@ export class Skill {
   }
 
   report(): SkillReport {
-    const { id, dir } = this;
     return reportOf({
-      id,
-      dir,
-      state: this.#state,
-      reasons: this.#reasons,
-      error: this.#error,
+      id: this.id,
+      dir: this.dir,
+      status: this.#status,
       retryAt: this.#retry.at,
-      activatedInMs: this.#activatedInMs,
-      failures: this.#failures,
       running: this.#running,
-      manifest: this.#running?.manifest ?? this.#manifest,
     });
   }
 
   why(): readonly string[] {
-    const { version } = this.report();
-    const { at } = this.#retry;
-    const retry = at === undefined ? [] : [`It is tried again at ${new Date(at).toISOString()}.`];
-    return [`Skill ${this.id}${version === '' ? '' : ` ${version}`} is ${this.#state}.`, ...this.#reasons, ...retry];
+    return sentencesOf(this.report());
   }
 
-  /** Makes what runs agree with what is in the folder. `again` also when the files are the same, or failed before. */
-  refresh(again = false): Promise<void> {
-    return this.#enqueue(() => this.#refresh(again));
+  /** Makes what runs agree with what is in the folder. `again` also when the files are the same, or failed before; `force` also by an older version. */
+  refresh(again = false, force = false): Promise<void> {
+    return this.#enqueue(() => this.#refresh({ again, force }));
   }
 
   /** Looks again whether what it waits for has come. */
   recheck(): Promise<void> {
-    return this.#enqueue(() => (this.isWaiting ? this.#refresh(true, true) : this.#checkTables()));
+    return this.#enqueue(() => (this.isWaiting ? this.#refresh({ again: true, quietly: true }) : this.#checkNeeds()));
   }
 
   enable(): Promise<void> {
     return this.#enqueue(async () => {
       const { store, ctx } = this.#runtime;
       store.setEnabled(this.id, true, ctx.clock.now());
-      this.#failures = 0;
-      if (this.#state === 'disabled' || this.#state === 'quarantined') this.#setState('discovered');
+      this.#status.failures = 0;
+      if (this.#status.state === 'disabled' || this.#status.state === 'quarantined') this.#status.set('discovered');
       this.#readManifest();
-      if (this.#manifest !== undefined) store.approve(this.id, approvalOf(this.#manifest), ctx.clock.now());
-      await this.#refresh(true);
+      if (this.#status.manifest !== undefined)
+        store.approve(this.id, approvalOf(this.#status.manifest), ctx.clock.now());
+      await this.#refresh({ again: true });
     });
   }
 
@@ -112,7 +114,7 @@ export class Skill {
     return this.#enqueue(async () => {
       this.#runtime.store.setEnabled(this.id, false, this.#runtime.ctx.clock.now());
       await this.#stop();
-      this.#setDisabled();
+      this.#status.disabled();
     });
   }
 
@@ -121,7 +123,19 @@ export class Skill {
     return this.#enqueue(async () => {
       this.#gone = true;
       await this.#stop();
-      if (this.#state !== 'quarantined' && this.#state !== 'disabled') this.#setState('discovered');
+      if (this.#status.state !== 'quarantined' && this.#status.state !== 'disabled') this.#status.set('discovered');
+    });
+  }
+
+  /** Stops it for good and removes its data. */
+  uninstall(): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#gone = true;
+      this.#retry.cancel();
+      const version = this.#running ?? this.#loadable();
+      this.#running = undefined;
+      await uninstall(this.#runtime, this.id, version);
+      this.#runtime.peers.moved(this.id);
     });
   }
 
@@ -145,11 +159,11 @@ export class Skill {
     return next;
   }
 
-  async #refresh(again: boolean, quietly = false): Promise<void> {
+  async #refresh({ again, quietly = false, force = false }: RefreshOptions): Promise<void> {
     const { store, version } = this.#runtime;
     const row = store.read(this.id);
     if (row?.enabled === 0) {
-      this.#setDisabled();
+      this.#status.disabled();
       return;
     }
     let folder: SkillFolder;
@@ -157,48 +171,64 @@ export class Skill {
     let reasons: readonly string[];
     try {
       folder = readFolder(this.dir);
-      const isSame = folder.hash === this.#hash;
+      const isSame = folder.hash === this.#status.hash;
       if (isSame && !again) return;
       if (folder.hash === this.#running?.folder.hash && (!again || quietly)) {
         this.#takenBack(folder.hash);
         return;
       }
-      const stays = this.#state === 'discovered' && row?.state === 'quarantined' && row.hash === folder.hash && !again;
-      this.#hash = folder.hash;
-      if (!isSame) this.#failures = 0;
+      const stays =
+        this.#status.state === 'discovered' && row?.state === 'quarantined' && row.hash === folder.hash && !again;
+      this.#status.hash = folder.hash;
+      if (!isSame) this.#status.failures = 0;
       manifest = readManifest(folder, version);
-      this.#manifest = manifest;
+      this.#status.manifest = manifest;
       if (stays) {
-        this.#setQuarantined([`It was quarantined: ${row.error ?? 'it failed too often'}`]);
+        this.#status.quarantined(`It was quarantined: ${row.error ?? 'it failed too often'}`);
         return;
       }
-      reasons = unmet(this.#runtime, manifest, row?.approved);
+      reasons = unmet(this.#runtime, { manifest, folder, row });
     } catch (error) {
       this.#fail(error);
       return;
     }
     this.#blocked = reasons.length > 0;
     if (this.#blocked) this.#wait(reasons);
-    else await this.#activate(folder, manifest);
+    else await this.#activate(folder, manifest, force);
   }
 
   /** An edit was undone: what runs is what the files say. */
   #takenBack(hash: string): void {
     this.#blocked = false;
-    if (this.#hash === hash) return;
-    this.#hash = hash;
-    this.#manifest = this.#running?.manifest;
-    this.#error = undefined;
-    this.#reasons = [];
-    this.#setState('active');
+    if (this.#status.hash === hash) return;
+    this.#status.hash = hash;
+    this.#status.manifest = this.#running?.manifest;
+    this.#status.error = undefined;
+    this.#status.reasons = [];
+    this.#status.set('active');
   }
 
-  async #activate(folder: SkillFolder, manifest: Manifest): Promise<void> {
+  async #activate(folder: SkillFolder, manifest: Manifest, force: boolean): Promise<void> {
     this.#retry.cancel();
     const old = this.#running;
-    if (old === undefined) this.#setState('activating');
+    if (old === undefined) this.#status.set('activating');
     const started = performance.now();
-    const next = new Running({
+    const next = this.#runningOf(folder, manifest);
+    try {
+      await activate(next, old, { force });
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#running = next;
+    this.#status.activatedInMs = performance.now() - started;
+    this.#status.well();
+    this.#status.set('active');
+    this.#runtime.peers.moved(this.id);
+  }
+
+  #runningOf(folder: SkillFolder, manifest: Manifest): Running {
+    return new Running({
       runtime: this.#runtime,
       folder,
       manifest,
@@ -207,43 +237,33 @@ export class Skill {
       reactionSucceeded: () => this.#reactionSucceeded(),
       quarantine: (error) => this.#quarantine(error),
     });
-    try {
-      await activate(next, old);
-    } catch (error) {
-      this.#fail(error);
-      return;
-    }
-    this.#running = next;
-    this.#activatedInMs = performance.now() - started;
-    this.#failures = 0;
-    this.#error = undefined;
-    this.#reasons = [];
-    this.#setState('active');
   }
 
   async #stop(): Promise<void> {
     this.#retry.cancel();
     const running = this.#running;
     if (running === undefined) return;
-    this.#setState('deactivating');
+    this.#status.set('deactivating');
     this.#running = undefined;
     await stop(running);
+    this.#runtime.peers.moved(this.id);
   }
 
   #wait(reasons: readonly string[]): void {
-    this.#reasons =
+    this.#status.reasons =
       this.#running === undefined ? reasons : reasons.map((reason) => `The new version is not started: ${reason}`);
     if (this.#running !== undefined) return;
-    this.#error = undefined;
-    this.#setState('waiting');
+    this.#status.error = undefined;
+    this.#status.set('waiting');
   }
 
-  /** A table it watches may have been dropped. */
-  async #checkTables(): Promise<void> {
+  /** A table it watches may have been dropped, a skill it needs may have stopped. */
+  async #checkNeeds(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
-    const reasons = unmet(this.#runtime, running.manifest, this.#runtime.store.read(this.id)?.approved);
-    if (!reasons.some((reason) => reason.startsWith('waiting (table'))) return;
+    const { manifest, folder } = running;
+    const reasons = unmet(this.#runtime, { manifest, folder, row: this.#runtime.store.read(this.id) });
+    if (!reasons.some((reason) => /^waiting \((table|skill)/.test(reason))) return;
     await this.#stop();
     this.#blocked = true;
     this.#wait(reasons);
@@ -252,90 +272,76 @@ export class Skill {
   /** Something about its files, or its start, is wrong. What runs goes on. */
   #fail(thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
-    this.#error = error;
+    this.#status.error = error;
     this.#runtime.logs.add(this.id, 'error', error.message);
     if (this.#running !== undefined) {
-      this.#reasons = [`The new version failed, version ${this.#running.manifest.version} goes on: ${error.message}`];
-      this.#setState('active');
+      this.#status.reasons = [
+        `The new version failed, version ${this.#running.manifest.version} goes on: ${error.message}`,
+      ];
+      this.#status.set('active');
       return;
     }
-    this.#reasons = [error.message];
-    if (!isOutside(error)) this.#failures += 1;
-    const next = afterFailedStart(error, this.#failures);
-    if (next === 'quarantined') this.#setQuarantined([`It failed ${times(this.#failures)}: ${error.message}`]);
-    else if (typeof next === 'string') this.#setState(next);
+    this.#status.reasons = [error.message];
+    if (!isOutside(error)) this.#status.failures += 1;
+    const next = afterFailedStart(error, this.#status.failures);
+    if (next === 'quarantined') this.#status.quarantined(`It failed ${times(this.#status.failures)}: ${error.message}`);
+    else if (typeof next === 'string') this.#status.set(next);
     else {
       this.#retry.in(next);
-      this.#setState('failed');
+      this.#status.set('failed');
     }
   }
 
   #reactionFailed(thrown: unknown): number | 'stop' {
     const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
-    this.#error = error;
-    if (!isOutside(error)) this.#failures += 1;
-    const pause = pauseAfter(error, this.#failures);
+    this.#status.error = error;
+    if (!isOutside(error)) this.#status.failures += 1;
+    const pause = pauseAfter(error, this.#status.failures);
     this.#runtime.logs.add(
       this.id,
       'error',
       `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`,
     );
     if (pause === 'stop') this.#quarantine(error);
-    else this.#reasons = [`on_data_changed failed ${times(this.#failures)} and is tried again: ${error.message}`];
+    else
+      this.#status.reasons = [
+        `on_data_changed failed ${times(this.#status.failures)} and is tried again: ${error.message}`,
+      ];
     return pause;
   }
 
   #reactionSucceeded(): void {
-    if (this.#failures === 0) return;
-    this.#failures = 0;
-    this.#error = undefined;
-    this.#reasons = [];
+    if (this.#status.failures === 0) return;
+    this.#status.well();
   }
 
   /** Takes it out of service at once: nothing of it runs any more, its cursor is kept. */
   #quarantine(error: Error): void {
     this.#running?.goSilent();
-    this.#error = error;
+    this.#status.error = error;
     void this.#enqueue(async () => {
       await this.#stop();
-      this.#setQuarantined([`It failed ${times(this.#failures)}: ${error.message}`]);
+      this.#status.quarantined(`It failed ${times(this.#status.failures)}: ${error.message}`);
     });
-  }
-
-  #setQuarantined(reasons: readonly string[]): void {
-    this.#reasons = [...reasons, `Correct its files, or let it try again: glyphcase skill enable ${this.id}`];
-    this.#setState('quarantined');
-  }
-
-  #setDisabled(): void {
-    this.#reasons = [`It was disabled; glyphcase skill enable ${this.id} lets it run again.`];
-    this.#setState('disabled');
   }
 
   #readManifest(): void {
     try {
-      this.#manifest = readManifest(readFolder(this.dir), this.#runtime.version);
+      this.#status.manifest = readManifest(readFolder(this.dir), this.#runtime.version);
     } catch {
       // What is wrong with it is said when it is started.
     }
   }
 
-  #setState(to: UnitState): void {
-    const from = this.#state;
-    this.#state = to;
-    const { store, ctx } = this.#runtime;
-    if (from !== to && !ctx.scope.closed) ctx.emit('skill:state', { id: this.id, from, to });
-    if (to === 'activating' || to === 'deactivating') return;
-    store.recordState(this.id, {
-      state: to,
-      version: this.#manifest?.version,
-      hash: this.#hash,
-      error: this.#error?.message,
-      attempts: this.#failures,
-      activatedMs: this.#activatedInMs,
-      now: ctx.clock.now(),
-    });
+  /** The version in its folder, for `on_uninstall` alone; undefined when it cannot even be read. */
+  #loadable(): Running | undefined {
+    this.#readManifest();
+    try {
+      return this.#status.manifest === undefined
+        ? undefined
+        : this.#runningOf(readFolder(this.dir), this.#status.manifest);
+    } catch {
+      return undefined;
+    }
   }
 }
-
-const times = (failures: number): string => (failures === 1 ? 'once' : `${failures} times in a row`);

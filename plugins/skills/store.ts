@@ -6,6 +6,7 @@
  * `state` and `error` are for people and other processes to read: the state in the host that wrote last.
  */
 import type { Database, UnitState } from '../../sdk/plugin.ts';
+import type { AppliedMigration } from './migrations.ts';
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS _skills (
@@ -25,6 +26,14 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS _skill_tables (
     name TEXT PRIMARY KEY COLLATE NOCASE,
     skill TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS _skill_migrations (
+    skill TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    applied_at INTEGER NOT NULL,
+    PRIMARY KEY (skill, number)
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS _skill_logs (
     id INTEGER PRIMARY KEY,
@@ -46,6 +55,14 @@ export interface SkillRow {
   readonly approved: string | null;
 }
 
+/** What other processes may change of a skill. */
+export interface ControlRow {
+  readonly id: string;
+  readonly state: UnitState;
+  readonly enabled: number;
+  readonly approved: string | null;
+}
+
 /** The columns that change with the state. */
 export interface StateRecord {
   readonly state: UnitState;
@@ -64,9 +81,9 @@ export class SkillStore {
   constructor(db: Database) {
     this.#db = db;
     const count = db.prepare(
-      "SELECT count(*) FROM sqlite_schema WHERE name IN ('_skills', '_skill_tables', '_skill_logs')",
+      "SELECT count(*) FROM sqlite_schema WHERE name IN ('_skills', '_skill_tables', '_skill_migrations', '_skill_logs')",
     );
-    if (count.pluck().get() !== 3) db.write(() => db.exec(TABLES));
+    if (count.pluck().get() !== 4) db.write(() => db.exec(TABLES));
   }
 
   read(id: string): SkillRow | undefined {
@@ -85,6 +102,44 @@ export class SkillStore {
       { id, version, now },
     );
   }
+
+  /** Migrations that have run, by number. */
+  migrationsOf(id: string): readonly AppliedMigration[] {
+    return this.#db
+      .prepare('SELECT number, path, hash FROM _skill_migrations WHERE skill = ? ORDER BY number')
+      .all(id) as AppliedMigration[];
+  }
+
+  /** Writes down that a migration has run. Inside its transaction. */
+  migrated(id: string, { number, path, hash }: AppliedMigration, now: number): void {
+    this.#db.run('INSERT INTO _skill_migrations(skill, number, path, hash, applied_at) VALUES (?, ?, ?, ?, ?)', [
+      id,
+      number,
+      path,
+      hash,
+      now,
+    ]);
+  }
+
+  /** Removes everything that is known of a skill, but its tables. Inside a transaction. */
+  forget(id: string): void {
+    this.#db.run('DELETE FROM _skill_tables WHERE skill = ?', [id]);
+    this.#db.run('DELETE FROM _skill_migrations WHERE skill = ?', [id]);
+    this.#db.run('DELETE FROM _skill_logs WHERE skill = ?', [id]);
+    this.#db.run('DELETE FROM _skills WHERE id = ?', [id]);
+  }
+
+  /** Whether anything is known of a skill. */
+  knows(id: string): boolean {
+    return this.#db.prepare('SELECT 1 FROM _skills WHERE id = ?').get(id) !== undefined;
+  }
+
+  /** What the file says of all skills, for hosts that follow what others decide. */
+  control(): readonly ControlRow[] {
+    this.#controlStatement ??= this.#db.prepare('SELECT id, state, enabled, approved FROM _skills');
+    return this.#controlStatement.all() as ControlRow[];
+  }
+  #controlStatement: ReturnType<Database['prepare']> | undefined;
 
   /** Writes down that a newer version has taken over. Inside its transaction. */
   upgraded(id: string, version: string, now: number): void {

@@ -88,25 +88,38 @@ export interface SkillLogLine {
   readonly message: string;
 }
 
+export interface VersionOptions {
+  /** Also when the version is older than the one that has run on this database. @defaultValue false */
+  readonly force?: boolean;
+}
+
 /** A host function that Lua may call: synchronous; arguments and result are copied. */
 export type RegisteredFunction = (...args: unknown[]) => unknown;
 
-/** The service `skills`. */
+/** The service `skills`. It emits `skill:state` ({ id, from, to }), `skill:reacted` ({ id, events, ms }) and, inside the transaction that removes a skill's data, `skill:uninstalling` ({ id }). */
 export interface SkillsService {
   list(): readonly SkillReport[];
   get(id: string): SkillReport | undefined;
   /** Why a skill is in its state, in sentences. @throws GC_NO_SUCH_SKILL */
   why(id: string): readonly string[];
   /** Loads the skill in a folder, wherever it lies; resolves when it is active or it is known why not. @throws GC_BAD_ARGUMENT */
-  load(folder: string): Promise<SkillReport>;
+  load(folder: string, options?: VersionOptions): Promise<SkillReport>;
   /** Deactivates a skill and forgets it; its data and its place in the log stay. @throws GC_NO_SUCH_SKILL */
   unload(id: string): Promise<void>;
   /** Reads the folder again, also when nothing changed. @throws GC_NO_SUCH_SKILL */
-  reload(id: string): Promise<SkillReport>;
+  reload(id: string, options?: VersionOptions): Promise<SkillReport>;
   /** Lets a disabled or quarantined skill run again, and approves what its manifest asks for. @throws GC_NO_SUCH_SKILL */
   enable(id: string): Promise<SkillReport>;
   /** Stops a skill for good: also after a restart. @throws GC_NO_SUCH_SKILL */
   disable(id: string): Promise<SkillReport>;
+  /**
+   * Stops a skill and removes its data, once and for all: `on_uninstall`, its own tables, its place in the log. Its folder is
+   * the caller's to delete. Works for one whose folder is gone, too. @throws GC_NO_SUCH_SKILL, GC_LOCKED
+   */
+  uninstall(
+    id: string,
+    options?: { /** Only stops it, as `unload` does. */ readonly keepData?: boolean },
+  ): Promise<void>;
   /** Calls a global function of an active skill, in a transaction. @throws GC_NO_SUCH_SKILL, GC_NO_SUCH_FUNCTION, GC_LUA … */
   call(id: string, fn: string, ...args: readonly unknown[]): Promise<unknown>;
   /** Runs a script in the host's own state, in a transaction. @throws GC_LUA, GC_LUA_SYNTAX, GC_LUA_TIME, GC_LUA_MEMORY */

@@ -9,7 +9,7 @@ import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import { readConfig } from '../config.ts';
-import type { GlyphCaseConfig } from '../config.ts';
+import type { GlyphCaseConfig, SkillsOptions } from '../config.ts';
 
 export type FileConfig = Partial<GlyphCaseConfig>;
 
@@ -83,6 +83,10 @@ function absolute(config: FileConfig, folder: string): FileConfig {
       : { capsule: { ...capsule, ...(capsule.archive === undefined ? {} : { archive: at(capsule.archive) }) } }),
     ...(skills === undefined
       ? {}
-      : { skills: skills === false ? false : { ...skills, dir: [skills.dir].flat().map(at) } }),
+      : { skills: skills === false ? false : { ...skills, dir: [skills.dir].flat().map(at), ...keysOf(skills, at) } }),
   };
 }
+
+/** A trusted key may be a file, or the key itself. */
+const keysOf = ({ trustedKeys }: SkillsOptions, at: (path: string) => string): Pick<SkillsOptions, 'trustedKeys'> =>
+  trustedKeys === undefined ? {} : { trustedKeys: trustedKeys.map((key) => (existsSync(at(key)) ? at(key) : key)) };

@@ -11,7 +11,7 @@ import { keyText } from './changes.ts';
 import { logLine } from './log-lines.ts';
 import type { Level } from './log-lines.ts';
 import { clockTime, count, formatMs, paint, print, printable, printJson } from './output.ts';
-import type { ReactionReport } from './reaction-meter.ts';
+import type { SkillReacted } from '../../plugins/skills/reactions.ts';
 import { stateText } from './states.ts';
 
 export interface StartFacts {
@@ -30,7 +30,7 @@ export interface StartFacts {
 export interface Reporter {
   readonly logger: Logger;
   started(facts: StartFacts): void;
-  readonly reacted: (reaction: ReactionReport) => void;
+  readonly reacted: (reaction: SkillReacted) => void;
   readonly skillChanged: (now: SkillReport | undefined, before: SkillReport | undefined) => void;
   stopped(): void;
 }
@@ -58,7 +58,7 @@ export function humanReporter(options: { readonly quiet: boolean }): Reporter {
       isStarting = false;
       if (!options.quiet) printStart(facts);
     },
-    reacted({ skill, events, ms }) {
+    reacted({ id: skill, events, ms }) {
       if (options.quiet) return;
       for (const event of events) {
         throttle.line(() =>
@@ -96,7 +96,7 @@ export function jsonReporter(): Reporter {
     }),
     started: ({ plugins, skills, ...facts }) =>
       say('started', { ...facts, plugins: plugins.map(({ owns: _owns, ...plugin }) => plugin), skills }),
-    reacted: ({ skill, events, ms }) => say('reaction', { skill, ms, events }),
+    reacted: ({ id: skill, events, ms }) => say('reaction', { skill, ms, events }),
     skillChanged: (now, before) =>
       say('skill', {
         id: (now ?? before)?.id,

@@ -7,6 +7,7 @@ import { notesOf } from '../notes.ts';
 import type { Notes } from '../notes.ts';
 import type { Runtime } from '../runtime.ts';
 import type { LogLevel } from '../types.ts';
+import type { Listeners } from '../listeners.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
 export interface ApiContext {
@@ -21,6 +22,10 @@ export interface ApiContext {
   mayCall(name: string): boolean;
   /** What `glyphcase.watch` has subscribed to. */
   readonly subscriptions: Subscriptions;
+  /** What `glyphcase.on` listens to. */
+  readonly listeners: Listeners;
+  /** Skills it may call; undefined for the host's own state, which may call all. */
+  readonly dependencies: readonly string[] | undefined;
   log(level: LogLevel, message: string): void;
   /** Remembers Lua's own functions: the one that calls `on_data_changed` for many events, and the one that defines a host function. */
   bind(deliver: LuaFunction, define: LuaFunction): void;

@@ -1,4 +1,4 @@
-/** `glyphcase.dispatch`, `watch`, `unwatch` and `unwatch_all`: what a skill tells others, and what it listens to while it runs. */
+/** `glyphcase.dispatch`, `on`, `watch`, `unwatch` and `unwatch_all`: what a skill tells others, and what it listens to while it runs. */
 import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError } from '../../../sdk/plugin.ts';
 import { functionArgument, paramsArgument, textArgument } from './arguments.ts';
@@ -17,9 +17,21 @@ export const eventsPart: ApiPart = (api) => ({
       committed: () => ctx.db.outside(() => queueMicrotask(() => void actions.dispatch(action, payload ?? undefined))),
     });
   },
+  'glyphcase.on': (pattern, fn) => {
+    const call = 'glyphcase.on';
+    const action = textArgument(pattern, call, 'the action');
+    api.guard.listen(action);
+    return api.listeners.add(action, functionArgument(fn, api.runtime.lua, call), notesFor(api));
+  },
   'glyphcase.watch': (...args) => watch(api, args),
-  'glyphcase.unwatch': (id) => api.subscriptions.remove(textArgument(id, 'glyphcase.unwatch', 'the id')),
-  'glyphcase.unwatch_all': () => api.subscriptions.removeAll(),
+  'glyphcase.unwatch': (given) => {
+    const id = textArgument(given, 'glyphcase.unwatch', 'the id');
+    return api.subscriptions.remove(id) || api.listeners.remove(id);
+  },
+  'glyphcase.unwatch_all': () => {
+    api.subscriptions.removeAll();
+    api.listeners.removeAll();
+  },
 });
 
 function watch(api: ApiContext, args: readonly Argument[]): string {

@@ -5,6 +5,7 @@ import type { ApiContext, ApiPart } from './context.ts';
 import { eventsPart } from './events.ts';
 import { hostFunctionsPart } from './host-functions.ts';
 import { logPart } from './log.ts';
+import { peersPart } from './peers.ts';
 import { rowsPart } from './rows.ts';
 import { sqlPart } from './sql.ts';
 import { transactionPart } from './transaction.ts';
@@ -24,6 +25,7 @@ const PARTS: readonly ApiPart[] = [
   eventsPart,
   logPart,
   hostFunctionsPart,
+  peersPart,
   bindPart,
 ];
 

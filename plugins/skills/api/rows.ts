@@ -7,6 +7,7 @@
 import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError, quoteName } from '../../../sdk/plugin.ts';
 import { describe, paramsArgument, rowArgument, textArgument } from './arguments.ts';
+import { shorten } from '../refusals.ts';
 import { transactionOf } from './context.ts';
 import type { ApiPart } from './context.ts';
 
@@ -24,7 +25,13 @@ export const rowsPart: ApiPart = (api) => {
   /** Judges the condition in the statement it will stand in. */
   const condition = (table: string, where: Argument, call: string, begin: string): string => {
     const text = textArgument(where, call, 'the condition');
-    guard.statement(`${begin} ${quoteName(rows.info(table).name)} WHERE (${text.replace(/^\s*where\b/i, '')}\n)`);
+    const sql = `${begin} ${quoteName(rows.info(table).name)} WHERE (${text.replace(/^\s*where\b/i, '')}\n)`;
+    // The row functions run the condition as it is, without the filters that reading internal tables needs.
+    if (guard.statement(sql).sql !== sql) {
+      throw new GlyphError('GC_PERMISSION', `${call}: the condition reads an internal table: ${shorten(text)}`, {
+        hint: 'Read it with glyphcase.query() first, or write the whole statement with glyphcase.execute().',
+      });
+    }
     return text;
   };
   return {

@@ -6,8 +6,9 @@
  */
 import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError, statements } from '../../../sdk/plugin.ts';
-import type { Access, Database } from '../../../sdk/plugin.ts';
-import { shorten } from '../guard.ts';
+import type { Database } from '../../../sdk/plugin.ts';
+import type { Permit } from '../guard.ts';
+import { shorten } from '../refusals.ts';
 import { bound, paramsArgument, textArgument } from './arguments.ts';
 import { transactionOf } from './context.ts';
 import type { ApiContext, ApiPart } from './context.ts';
@@ -21,7 +22,7 @@ type Statement = ReturnType<Database['prepare']>;
 type Argument = LuaValue | undefined;
 
 interface Prepared {
-  readonly access: Access;
+  readonly permit: Permit;
   readonly statement: Statement;
   readonly columns: readonly { readonly name: string; readonly json: boolean }[];
   /** The same with a LIMIT around it; made when it is first needed. */
@@ -51,7 +52,7 @@ class SkillSql {
   query(text: Argument, args: readonly Argument[]): Record<string, unknown>[] {
     const sql = textArgument(text, 'glyphcase.query', 'the SQL');
     const prepared = this.#forReading(sql, 'query');
-    const limited = (prepared.limited ??= this.#limited(sql, prepared));
+    const limited = (prepared.limited ??= this.#limited(prepared));
     const rows = this.#run(limited, sql, args);
     if (rows.length > MAX_ROWS) {
       throw new GlyphError(
@@ -97,7 +98,11 @@ class SkillSql {
     if (permit.access.kind === 'schema') {
       return this.#changeSchema(sql, permit.after ?? (() => undefined));
     }
-    const { statement, columns } = this.#prepare(sql, permit.access);
+    if (permit.access.kind === 'vacuum') {
+      permit.after?.();
+      return { changes: 0, lastInsertId: 0 };
+    }
+    const { statement, columns } = this.#prepare(sql, permit);
     const values = bound(paramsArgument(args, sql), sql);
     if (statement.reader) {
       const rows = this.#db.guard(() => statement.all(...values) as unknown[][]);
@@ -123,26 +128,26 @@ class SkillSql {
 
   #forReading(sql: string, call: string): Prepared {
     transactionOf(this.#api);
-    const { access } = this.#api.guard.statement(sql);
-    if (!access.readonly) {
+    const permit = this.#api.guard.statement(sql);
+    if (!permit.access.readonly) {
       throw new GlyphError('GC_WRITE_IN_QUERY', `glyphcase.${call}: this statement writes: ${shorten(sql)}`, {
         hint: 'Use glyphcase.execute() for statements that write.',
       });
     }
-    return this.#prepare(sql, access);
+    return this.#prepare(sql, permit);
   }
 
-  /** A prepared statement is as good as the answer of the access check it was made with: both end with a schema change. */
-  #prepare(sql: string, access: Access): Prepared {
+  /** A prepared statement is as good as the permit it was made with, which ends with a change of the schema or of own tables. */
+  #prepare(sql: string, permit: Permit): Prepared {
     const known = this.#prepared.get(sql);
-    if (known?.access === access) return known;
-    const statement = exactly(this.#db.prepare(sql));
+    if (known?.permit === permit) return known;
+    const statement = exactly(this.#db.prepare(permit.sql));
     const columns = statement.reader
       ? statement
           .columns()
           .map(({ name, type }) => ({ name, json: this.#api.json === 'table' && /^json/i.test(type ?? '') }))
       : [];
-    const prepared: Prepared = { access, statement, columns, limited: undefined };
+    const prepared: Prepared = { permit, statement, columns, limited: undefined };
     this.#prepared.delete(sql);
     this.#prepared.set(sql, prepared);
     if (this.#prepared.size > MAX_PREPARED) {
@@ -152,10 +157,13 @@ class SkillSql {
     return prepared;
   }
 
-  #limited(sql: string, prepared: Prepared): Statement {
-    if (prepared.access.kind !== 'select') return prepared.statement;
-    const [text] = statements(sql);
-    return exactly(this.#db.prepare(`SELECT * FROM (${(text ?? sql).replace(/;\s*$/, '')}\n) LIMIT ${MAX_ROWS + 1}`));
+  #limited(prepared: Prepared): Statement {
+    const { permit } = prepared;
+    if (permit.access.kind !== 'select') return prepared.statement;
+    const [text] = statements(permit.sql);
+    return exactly(
+      this.#db.prepare(`SELECT * FROM (${(text ?? permit.sql).replace(/;\s*$/, '')}\n) LIMIT ${MAX_ROWS + 1}`),
+    );
   }
 
   #run(statement: Statement, sql: string, args: readonly Argument[]): unknown[][] {
