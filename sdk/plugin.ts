@@ -41,6 +41,8 @@ export type {
   TransactionOptions,
 } from '../kernel/database/types.ts';
 export type { Hook, KernelHooks, RowTarget, TapOptions } from '../kernel/hooks.ts';
+export type { HostFunction, LuaFunction, LuaValue } from '../plugins/lua/types.ts';
+export type { CallLua, LuaExtension, LuaExtensionInstance, SkillHandle } from '../plugins/skills/extensions.ts';
 export type {
   Bus,
   Disposer,
