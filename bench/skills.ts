@@ -18,12 +18,16 @@ export async function run(): Promise<Record<string, number>> {
   const both = { database: { read: ['tasks'], write: ['tasks'] } };
   const updating = await eventsPerSecond(UPDATING, both);
   const reading = await eventsPerSecond(READING, both);
-  const handler = await handlerPerSecond();
+  const handler = await handlerPerSecond(true);
+  const listener = await handlerPerSecond(false);
   return {
     skillUpdatesPerSecond: updating,
     skillEventsPerSecond: reading,
     handlerUpdatesPerSecond: handler,
+    handlerEventsPerSecond: listener,
     skillToHandlerRatio: updating / handler,
+    skillToHandlerEventsRatio: reading / listener,
+    ...(await walls()),
   };
 }
 
@@ -55,7 +59,7 @@ async function eventsPerSecond(main: string, permissions: unknown): Promise<numb
 }
 
 /** The same work by a durable JavaScript subscriber that acknowledges in its transaction. */
-async function handlerPerSecond(): Promise<number> {
+async function handlerPerSecond(updates: boolean): Promise<number> {
   return await withFolder(async (folder) => {
     const db = new GlyphCase({ filename: join(folder, 'a.db'), capsule: WAITING, schema: SCHEMA });
     db.subscribe(
@@ -63,7 +67,7 @@ async function handlerPerSecond(): Promise<number> {
       (events, batch) =>
         db.transaction(async () => {
           for (const event of events) {
-            if (event.operation === 'INSERT') await db.update('tasks', event.rowId, { status: 'seen' });
+            if (updates && event.operation === 'INSERT') await db.update('tasks', event.rowId, { status: 'seen' });
           }
           batch.acknowledge();
         }),
@@ -73,6 +77,42 @@ async function handlerPerSecond(): Promise<number> {
     const ms = await timeAsync(() => db.flush());
     await db.close();
     return ROWS / (ms / 1000);
+  });
+}
+
+const LIMIT_MS = 200;
+/** One of each kind that a limit has had trouble with somewhere: plain, caught, in C, in a coroutine, in a handler, copying. */
+const RUNAWAYS: Readonly<Record<string, string>> = {
+  loop: 'while true do end',
+  caught: 'while true do pcall(function() while true do end end) end',
+  pattern: 'local s = ("a"):rep(20000) while true do s:find(".-.-.-.-b") end',
+  coroutine: 'coroutine.wrap(function() while true do end end)()',
+  handler: 'xpcall(error, function() while true do end end)',
+  copy: 'while true do local s = ("x"):rep(1e6) end',
+};
+
+/** How far beyond its limit a script gets, at worst, and how soon its skill answers again. */
+async function walls(): Promise<Record<string, number>> {
+  return await withFolder(async (folder) => {
+    const skills = join(folder, 'skills');
+    const functions = Object.entries(RUNAWAYS).map(([name, body]) => `function ${name}() ${body} end`);
+    writeSkill(skills, 'wild', [...functions, 'function ping() return 1 end'].join('\n'), {});
+    const db = new GlyphCase({
+      filename: join(folder, 'a.db'),
+      schema: SCHEMA,
+      skills: { dir: skills, watch: false },
+      lua: { limits: { time: LIMIT_MS } },
+    });
+    await db.ready;
+    const ratios: number[] = [];
+    const returns: number[] = [];
+    for (const name of Object.keys(RUNAWAYS)) {
+      const ms = await timeAsync(() => db.skills.call('wild', name).catch(() => undefined));
+      returns.push(await timeAsync(() => db.skills.call('wild', 'ping')));
+      ratios.push(ms / LIMIT_MS);
+    }
+    await db.close();
+    return { runawayRatio: Math.max(...ratios), answersAgainMs: Math.max(...returns) };
   });
 }
 

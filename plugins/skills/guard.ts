@@ -5,8 +5,11 @@
  * itself makes (triggers, foreign keys) are the schema owner's, not the skill's.
  */
 import type { Access, Database } from '../../sdk/plugin.ts';
+import { MAX_MADE, unboundedCall } from './amplifiers.ts';
 import { ForeignKeys } from './foreign-keys.ts';
 import { InternalTables, READABLE_INTERNALS } from './internal-tables.ts';
+import { meterOf } from './meter.ts';
+import type { Meter } from './meter.ts';
 import { coversAction, coversTable, isInternal } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
 import { databaseLine, missing, never, refuseAlways } from './refusals.ts';
@@ -18,8 +21,10 @@ import { writeTarget } from './write-target.ts';
 /** A statement that may run, and what must be done once it has. The same object for as long as the answer holds. */
 export interface Permit {
   readonly access: Access;
-  /** What to run: the statement itself, or with filters on the internal tables it reads. */
+  /** What to run: the statement itself, or with filters on the internal tables it reads and a meter on the rows it visits. */
   readonly sql: string;
+  /** Whether the statement may also run as it was given. */
+  readonly asIs: boolean;
   readonly after?: () => void;
 }
 
@@ -55,6 +60,7 @@ export class SkillGuard implements Guard {
   readonly #schema: SchemaGuard;
   readonly #foreignKeys: ForeignKeys;
   readonly #internals: InternalTables;
+  readonly #meter: Meter;
   /** Statements found to be allowed; a schema change makes new Access objects. */
   #allowed = new WeakMap<Access, Permit>();
   #own: readonly string[] | undefined;
@@ -67,6 +73,7 @@ export class SkillGuard implements Guard {
     this.#store = store;
     this.#granted = granted;
     this.#foreignKeys = new ForeignKeys(db);
+    this.#meter = meterOf(db);
     this.#internals = new InternalTables({
       skill: id,
       db,
@@ -93,7 +100,8 @@ export class SkillGuard implements Guard {
     if (access.kind === 'schema') {
       const after = this.#schema.check(sql, access);
       this.#checkReads(sql, access, access);
-      return { access, sql, after };
+      if (isFilledFromLoops(sql, access, this.#meter)) throw this.#unlimited(sql);
+      return { access, sql, asIs: true, after };
     }
     const permit = this.#filtered(sql) ?? this.#judged(sql, access);
     this.#allowed.set(access, permit);
@@ -155,7 +163,7 @@ export class SkillGuard implements Guard {
     this.#checkReads(sql, proof, access);
     this.#checkReads(sql, access, access, isInternal);
     this.#checkWrites(sql, access);
-    return { access, sql: filtered.sql };
+    return this.#metered(sql, filtered.sql, access);
   }
 
   #judged(sql: string, access: Access): Permit {
@@ -163,10 +171,24 @@ export class SkillGuard implements Guard {
     if (access.schemaReads) throw this.#closed('sqlite_schema', sql);
     this.#checkReads(sql, access, access);
     this.#checkWrites(sql, access);
-    return { access, sql };
+    return this.#metered(sql, sql, access);
+  }
+
+  /** @param text what the skill wrote, of which `sql` is made. */
+  #metered(text: string, sql: string, access: Access): Permit {
+    const metered = this.#meter.metered(text, sql, access);
+    if (metered === undefined) throw this.#unlimited(text);
+    // Two loops stay bounded by the rows there are; a third makes minutes of seconds.
+    return { access, sql: metered, asIs: metered === text || (sql === text && this.#meter.loops(sql).tables < 3) };
+  }
+
+  #unlimited(sql: string): Error {
+    return never(this.#who, 'run a statement whose time cannot be limited', sql, BOUNDED);
   }
 
   #checkRun(sql: string, access: Access): void {
+    const call = unboundedCall(sql);
+    if (call !== undefined) throw never(this.#who, `call ${call} with a size that only shows when it runs`, sql, SIZED);
     const [opaque] = access.opaque;
     if (opaque !== undefined) throw never(this.#who, `run this statement. ${opaque}`, sql);
     if (access.recursive && !this.#granted.database.recursive)
@@ -228,6 +250,16 @@ export class SkillGuard implements Guard {
   }
 }
 
+/** CREATE TABLE … AS cannot have a meter. */
+const isFilledFromLoops = (sql: string, access: Access, meter: Meter): boolean => {
+  if (access.schemaChange?.object !== 'table' || access.directReads.size + access.virtualTables.size === 0) return false;
+  const { tables, virtual } = meter.loops(sql);
+  return tables + virtual > 1;
+};
+
+const BOUNDED =
+  'In a join, name tables without "main." and without INDEXED BY, and rowid not beside *; fill a table by INSERT … SELECT.';
+const SIZED = `Write the size as a number of at most ${MAX_MADE}, the format as a text without *; or make the value in Lua.`;
 const OPEN = READABLE_INTERNALS.join(', ');
 const BY_NAME =
   'Name the internal table by itself, without "main." and not by way of a view, in glyphcase.query() or execute().';

@@ -105,6 +105,7 @@ export class Instance {
       dependencies: isHost ? undefined : (options.dependencies ?? []),
       log: (level, message) => this.#log(level, message),
       mayCall: (name) => isHost || functions.includes(name),
+      checkTime: () => this.#state.checkTime(),
       bind: (deliver, define) => {
         this.#deliver = deliver;
         this.#define = define;

@@ -6,9 +6,11 @@
  * virtual table) is proven twice: by the names in the text, and by the access check of the same statement over an
  * empty stand-in, which SQLite cannot optimise away.
  */
-import { isKeyword, nameOf, quoteName, quoteText, tokenize } from '../../sdk/plugin.ts';
+import { nameOf, quoteName, quoteText, tokenize } from '../../sdk/plugin.ts';
 import type { Database, Token } from '../../sdk/plugin.ts';
+import { TICK } from './meter.ts';
 import { isInternal } from './permissions.ts';
+import { withExpressions } from './with-expressions.ts';
 
 /** What the filters are made from, as SQL. */
 interface Scope {
@@ -96,8 +98,14 @@ export class InternalTables {
     const isQualified = tokens.some((token, at) => internalName(token) !== undefined && tokens[at - 1]?.text === '.');
     if (wanted.length === 0 || isQualified || this.#throughOthers(tokens)) return undefined;
     const scope = this.#scope();
-    const filters = wanted.map((name) => `${name} AS (SELECT * FROM main.${name} WHERE ${FILTERS.get(name)?.(scope)})`);
-    const standIns = wanted.map((name) => `${name} AS (SELECT ${this.#emptyColumns(name)} FROM json_each('[]') AS j)`);
+    const filters: string[] = [];
+    const standIns: string[] = [];
+    for (const name of wanted) {
+      const columns = this.#options.db.prepare(`SELECT * FROM main.${name}`).columns().map((column) => quoteName(column.name));
+      const where = `${FILTERS.get(name)?.(scope)} AND likely(${TICK}(${columns[0] ?? '1'}))`;
+      filters.push(`${name} AS (SELECT * FROM main.${name} WHERE ${where})`);
+      standIns.push(`${name} AS (SELECT ${columns.map((column) => `j.value AS ${column}`).join(', ')} FROM json_each('[]') AS j)`);
+    }
     return { sql: withExpressions(sql, tokens, filters), proof: withExpressions(sql, tokens, standIns) };
   }
 
@@ -138,11 +146,6 @@ export class InternalTables {
         .join(', ');
     return { readable: list(mayRead), granted: list(isGranted), skill: quoteText(skill) };
   }
-
-  #emptyColumns(table: string): string {
-    const columns = this.#options.db.prepare(`SELECT * FROM main.${table}`).columns();
-    return columns.map(({ name }) => `j.value AS ${quoteName(name)}`).join(', ');
-  }
 }
 
 /** Cheap to ask of every statement; {@link isInternal} decides. */
@@ -151,15 +154,4 @@ const MAYBE = /sqlite_|_(?:capsule|skill|sync|scheduler|cache|glyphcase|http|cry
 function internalName(token: Token): string | undefined {
   const name = nameOf(token);
   return name !== undefined && isInternal(name) ? name.toLowerCase() : undefined;
-}
-
-/** A statement with more common table expressions before its own. */
-function withExpressions(sql: string, tokens: readonly Token[], expressions: readonly string[]): string {
-  const start = tokens.findIndex((token) => !isKeyword(token, 'EXPLAIN', 'QUERY', 'PLAN'));
-  const [first, second] = [tokens[start], tokens[start + 1]];
-  const list = expressions.join(', ');
-  if (first === undefined) return sql;
-  if (!isKeyword(first, 'WITH')) return `${sql.slice(0, first.start)}WITH ${list} ${sql.slice(first.start)}`;
-  const { end } = second !== undefined && isKeyword(second, 'RECURSIVE') ? second : first;
-  return `${sql.slice(0, end)} ${list},${sql.slice(end)}`;
 }

@@ -43,9 +43,9 @@ export class OperatorGuard implements Guard {
     const access = this.#db.access.check(sql);
     const known = this.#allowed.get(access);
     if (known !== undefined) return known;
-    if (access.kind === 'vacuum') return { access, sql, after: () => this.#vacuum(sql) };
+    if (access.kind === 'vacuum') return { access, sql, asIs: true, after: () => this.#vacuum(sql) };
     refuseAlways(access, sql, WHO);
-    const permit = { access, sql };
+    const permit = { access, sql, asIs: true };
     this.#allowed.set(access, permit);
     return permit;
   }

@@ -16,10 +16,10 @@ export function createReaction(
   running: Running,
   told: { failed(error: unknown): number | 'stop'; succeeded(): void },
 ): Reaction {
-  let events: ChangeEvent[] = [];
+  let parts: (readonly ChangeEvent[])[] = [];
   let ms = 0;
   const reset = (): void => {
-    events = [];
+    parts = [];
     ms = 0;
   };
   return {
@@ -31,10 +31,11 @@ export function createReaction(
       const started = performance.now();
       running.instance().deliver(part);
       ms += performance.now() - started;
-      events.push(...part);
+      parts.push(part);
     },
     committed() {
-      const reacted: SkillReacted = { id: running.id, events, ms };
+      const [first = []] = parts;
+      const reacted: SkillReacted = { id: running.id, events: parts.length > 1 ? parts.flat() : first, ms };
       reset();
       running.reactions += reacted.events.length;
       told.succeeded();

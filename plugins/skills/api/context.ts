@@ -20,6 +20,8 @@ export interface ApiContext {
   /** Host functions it may call. */
   readonly functions: readonly string[];
   mayCall(name: string): boolean;
+  /** Throws when the time of the script is over; for what takes long. @throws GC_LUA_TIME */
+  checkTime(): void;
   /** What `glyphcase.watch` has subscribed to. */
   readonly subscriptions: Subscriptions;
   /** What `glyphcase.on` listens to. */

@@ -26,11 +26,13 @@ export const rowsPart: ApiPart = (api) => {
   const condition = (table: string, where: Argument, call: string, begin: string): string => {
     const text = textArgument(where, call, 'the condition');
     const sql = `${begin} ${quoteName(rows.info(table).name)} WHERE (${text.replace(/^\s*where\b/i, '')}\n)`;
-    // The row functions run the condition as it is, without the filters that reading internal tables needs.
-    if (guard.statement(sql).sql !== sql) {
-      throw new GlyphError('GC_PERMISSION', `${call}: the condition reads an internal table: ${shorten(text)}`, {
-        hint: 'Read it with glyphcase.query() first, or write the whole statement with glyphcase.execute().',
-      });
+    // The row functions run the condition as it is, without filters and without a meter.
+    if (!guard.statement(sql).asIs) {
+      throw new GlyphError(
+        'GC_PERMISSION',
+        `${call}: the condition reads an internal table, or joins too much: ${shorten(text)}`,
+        { hint: 'Read with glyphcase.query() first, or write the whole statement with glyphcase.execute().', skill: api.id },
+      );
     }
     return text;
   };

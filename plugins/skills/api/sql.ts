@@ -8,6 +8,8 @@ import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError, statements } from '../../../sdk/plugin.ts';
 import type { Database } from '../../../sdk/plugin.ts';
 import type { Permit } from '../guard.ts';
+import { meterOf } from '../meter.ts';
+import type { Meter } from '../meter.ts';
 import { shorten } from '../refusals.ts';
 import { bound, paramsArgument, textArgument } from './arguments.ts';
 import { transactionOf } from './context.ts';
@@ -15,6 +17,10 @@ import type { ApiContext, ApiPart } from './context.ts';
 
 /** Most rows one query may return. */
 export const MAX_ROWS = 10_000;
+/** Most bytes of values that one statement may return. */
+export const MAX_BYTES = 16 * 2 ** 20;
+/** Rows between two looks at the clock. */
+const ROWS_PER_LOOK = 64;
 /** Prepared statements kept per skill. */
 const MAX_PREPARED = 100;
 
@@ -42,27 +48,23 @@ export const sqlPart: ApiPart = (api) => {
 class SkillSql {
   readonly #api: ApiContext;
   readonly #db: Database;
+  readonly #meter: Meter;
+  readonly #checkTime: () => void;
   readonly #prepared = new Map<string, Prepared>();
 
   constructor(api: ApiContext) {
     this.#api = api;
     this.#db = api.runtime.ctx.db;
+    this.#meter = meterOf(this.#db);
+    this.#checkTime = () => api.checkTime();
   }
 
   query(text: Argument, args: readonly Argument[]): Record<string, unknown>[] {
     const sql = textArgument(text, 'glyphcase.query', 'the SQL');
     const prepared = this.#forReading(sql, 'query');
     const limited = (prepared.limited ??= this.#limited(prepared));
-    const rows = this.#run(limited, sql, args);
-    if (rows.length > MAX_ROWS) {
-      throw new GlyphError(
-        'GC_BAD_ARGUMENT',
-        `glyphcase.query: the result has more than ${MAX_ROWS} rows: ${shorten(sql)}`,
-        {
-          hint: 'Add a LIMIT and read in pages, or let SQL do the counting (count, sum, group by).',
-        },
-      );
-    }
+    const rows = this.#rows(limited, sql, bound(paramsArgument(args, sql), sql));
+    if (rows.length > MAX_ROWS) throw tooMuch(`the result has more than ${MAX_ROWS} rows`, sql);
     return rows.map((row) => this.#toRow(row, prepared));
   }
 
@@ -105,11 +107,11 @@ class SkillSql {
     const { statement, columns } = this.#prepare(sql, permit);
     const values = bound(paramsArgument(args, sql), sql);
     if (statement.reader) {
-      const rows = this.#db.guard(() => statement.all(...values) as unknown[][]);
+      const rows = this.#rows(statement, sql, values);
       this.#assertOpen(sql);
       return { changes: rows.length, lastInsertId: 0, rows: rows.map((row) => this.#toRow(row, { columns })) };
     }
-    const { changes, lastInsertRowid } = this.#db.guard(() => statement.run(...values));
+    const { changes, lastInsertRowid } = this.#timed(() => statement.run(...values));
     this.#assertOpen(sql);
     return { changes, lastInsertId: lastInsertRowid };
   }
@@ -166,14 +168,32 @@ class SkillSql {
     );
   }
 
-  #run(statement: Statement, sql: string, args: readonly Argument[]): unknown[][] {
-    const values = bound(paramsArgument(args, sql), sql);
-    return this.#db.guard(() => statement.all(...values) as unknown[][]);
-  }
 
   #get({ statement }: Prepared, sql: string, args: readonly Argument[]): unknown[] | undefined {
     const values = bound(paramsArgument(args, sql), sql);
-    return this.#db.guard(() => statement.get(...values) as unknown[] | undefined);
+    return this.#timed(() => statement.get(...values) as unknown[] | undefined);
+  }
+
+  /**
+   * The rows, one by one: between them the script's time can end, and a result too large is left before it fills memory.
+   * A write that returns rows has made all its changes before the first.
+   */
+  #rows(statement: Statement, sql: string, values: readonly unknown[]): unknown[][] {
+    const found: unknown[][] = [];
+    let bytes = 0;
+    this.#timed(() => {
+      for (const row of statement.iterate(...values) as IterableIterator<unknown[]>) {
+        bytes += sizeOf(row);
+        if (bytes > MAX_BYTES) throw tooMuch(`the result has more than ${MAX_BYTES / 2 ** 20} MiB`, sql);
+        found.push(row);
+        if (found.length % ROWS_PER_LOOK === 0) this.#api.checkTime();
+      }
+    });
+    return found;
+  }
+
+  #timed<T>(fn: () => T): T {
+    return this.#db.guard(() => this.#meter.during(this.#checkTime, fn));
   }
 
   #toRow(values: readonly unknown[], { columns }: Pick<Prepared, 'columns'>): Record<string, unknown> {
@@ -191,6 +211,18 @@ class SkillSql {
       skill: this.#api.id,
     });
   }
+}
+
+const tooMuch = (what: string, sql: string): GlyphError =>
+  new GlyphError('GC_BAD_ARGUMENT', `glyphcase.query: ${what}: ${shorten(sql)}`, {
+    hint: 'Add a LIMIT and read in pages, name fewer columns, or let SQL do the counting (count, sum, group by).',
+  });
+
+/** Roughly, in bytes. */
+function sizeOf(row: readonly unknown[]): number {
+  let bytes = 0;
+  for (const value of row) bytes += typeof value === 'string' || value instanceof Uint8Array ? value.length : 8;
+  return bytes;
 }
 
 /** Integers as BigInt, which Lua takes as they are; rows as arrays, whose names are known. */
