@@ -195,11 +195,12 @@ describe('the lists', () => {
       const body = new RegExp(`export interface ${type} \\{([\\s\\S]*?)\\n\\}`).exec(source)?.[1] ?? '';
       return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1] ?? '');
     };
-    const grouped = ['capsule', 'skills', 'lua'];
+    const grouped = ['capsule', 'skills', 'scheduler', 'lua'];
     const expected = [
       ...names('GlyphCaseOptions').filter((name) => !grouped.includes(name)),
       ...names('CapsuleOptions').map((name) => `capsule.${name}`),
       ...names('SkillsOptions').map((name) => `skills.${name}`),
+      ...names('SchedulerOptions').map((name) => `scheduler.${name}`),
       'lua.limits.time',
       'lua.limits.memory',
     ];

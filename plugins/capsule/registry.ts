@@ -8,10 +8,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Database } from '../../sdk/plugin.ts';
+import { deadHosts } from './hosts.ts';
 import type { ListenerType, Reset } from './types.ts';
-
-/** A host that has not been seen for so long is taken for dead even if its process id lives (it was used again). */
-const STALE_SECONDS = 90;
 
 export interface WatcherRow {
   readonly id: string;
@@ -304,15 +302,9 @@ export class Registry {
 
   /** Removes the rows of hosts that are gone. Inside a transaction. Returns the tables that may have lost their last watcher. */
   clearDead(): readonly string[] {
-    const hosts = this.#db
-      .prepare("SELECT id, machine, pid, unixepoch('now') - unixepoch(seen_at) AS age FROM _capsule_hosts")
-      .all() as { id: string; machine: string; pid: number; age: number }[];
     const orphans = new Set<string>();
-    for (const host of hosts) {
-      if (host.id === this.hostId) continue;
-      const alive =
-        host.machine === hostname() ? isAlive(host.pid) && host.age < STALE_SECONDS : host.age < STALE_SECONDS;
-      if (!alive) for (const table of this.#removeHost(host.id)) orphans.add(table);
+    for (const id of deadHosts(this.#db)) {
+      if (id !== this.hostId) for (const table of this.#removeHost(id)) orphans.add(table);
     }
     return [...orphans];
   }
@@ -348,15 +340,5 @@ export class Registry {
     ]) {
       this.#db.run(`UPDATE _capsule_watchers SET host_id = ${heirSql} WHERE ${mine} AND ${condition}`, params);
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it lives, and belongs to somebody else.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

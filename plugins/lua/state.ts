@@ -120,6 +120,11 @@ export class SandboxedState implements LuaState {
     }
   }
 
+  checkTime(): void {
+    this.#machine.instance.throwIfDead();
+    this.#machine.instance.checkTime();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

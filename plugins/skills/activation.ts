@@ -50,7 +50,7 @@ export async function stop(running: Running): Promise<void> {
   try {
     if (db.sqlite.open) await inLua(db, () => running.deactivate());
   } catch (error) {
-    running.runtime.logs.add(running.id, 'error', `on_deactivate failed: ${messageOf(error)}`);
+    running.runtime.logs.add(running.id, 'error', `on_deactivate failed: ${messageOf(error)}`, error);
   }
   running.close();
 }

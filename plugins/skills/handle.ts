@@ -4,12 +4,18 @@
  * Invariant: it outlives the state, and does nothing then.
  */
 import type { CallLua, SkillHandle } from './extensions.ts';
-import type { Instance } from './instance.ts';
 import { inLua, notesOf } from './notes.ts';
 import type { GrantedPermissions } from './permissions.ts';
 import { missing } from './refusals.ts';
 import type { Runtime } from './runtime.ts';
 import { runningTransaction } from './api/context.ts';
+
+/** The part of a Lua state that is used here. */
+export interface HandledState {
+  readonly live: boolean;
+  has(name: string): boolean;
+  inBackground<T>(phase: string, work: (call: CallLua) => T): T;
+}
 
 export interface HandleOptions {
   readonly id: string;
@@ -17,23 +23,23 @@ export interface HandleOptions {
   readonly runtime: Runtime;
   readonly permissions: GrantedPermissions;
   /** The state itself; made after its handle. */
-  readonly instance: () => Instance;
+  readonly state: () => HandledState;
 }
 
-export function createHandle({ id, isHost, runtime, permissions, instance }: HandleOptions): SkillHandle {
+export function createHandle({ id, isHost, runtime, permissions, state }: HandleOptions): SkillHandle {
   const { db } = runtime.ctx;
-  const mayRun = (): boolean => instance().live && (isHost || runtime.lease.mayRun());
+  const mayRun = (): boolean => state().live && (isHost || runtime.lease.mayRun());
   return {
     id,
     isHost,
     permissions,
     get live() {
-      return instance().live;
+      return state().live;
     },
-    defines: (name) => instance().has(name),
+    defines: (name) => state().has(name),
     mayRun,
     run: <T>(phase: string, work: (call: CallLua) => T) =>
-      db.outside(() => inLua(db, () => (mayRun() ? instance().inBackground(phase, work) : undefined))),
+      db.outside(() => inLua(db, () => (mayRun() ? state().inBackground(phase, work) : undefined))),
     whenSettled: (then) => notesOf(runningTransaction(runtime, id)).add(then),
     log: (level, message) => runtime.logs.add(id, level, message),
     refusal: (what, wanted) => missing(id, what, wanted),

@@ -78,7 +78,8 @@ export class Instance {
           ),
         );
       },
-      failed: (error, table) => runtime.logs.add(id, 'error', `The watch on ${table} failed: ${messageOf(error)}`),
+      failed: (error, table) =>
+        runtime.logs.add(id, 'error', `The watch on ${table} failed: ${messageOf(error)}`, error),
     });
     this.#listeners = new Listeners({
       id,
@@ -91,7 +92,7 @@ export class Instance {
       isHost,
       runtime,
       permissions: granted ?? complete({}),
-      instance: () => this,
+      state: () => this,
     });
     this.#extensions = runtime.extensions.open(handle);
     const api: ApiContext = {

@@ -74,7 +74,12 @@ export class Listeners {
         this.#entries.has(id) ? (call(fn, [toLua(payload), action])[0] ?? null) : null,
       );
     } catch (error) {
-      runtime.logs.add(this.#options.id, 'error', `The listener to the action ${action} failed: ${messageOf(error)}`);
+      runtime.logs.add(
+        this.#options.id,
+        'error',
+        `The listener to the action ${action} failed: ${messageOf(error)}`,
+        error,
+      );
       throw error;
     }
   }

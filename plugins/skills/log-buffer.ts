@@ -5,6 +5,7 @@
  * part of anybody's transaction, so that what a failed delivery logged is kept.
  */
 import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
+import { withTraceback } from './traceback.ts';
 import type { LogLevel, SkillLogLine } from './types.ts';
 
 /** Lines kept of each skill. */
@@ -29,9 +30,11 @@ export class LogBuffer {
     this.#options = options;
   }
 
-  add(skill: string, level: LogLevel, message: string): void {
+  /** @param error that is told of: its Lua traceback stands below the message */
+  add(skill: string, level: LogLevel, message: string, error?: unknown): void {
     const { clock, logger } = this.#options;
-    const text = message.length > MAX_LINE ? `${message.slice(0, MAX_LINE)}…` : message;
+    const whole = withTraceback(message, error);
+    const text = whole.length > MAX_LINE ? `${whole.slice(0, MAX_LINE)}…` : whole;
     const line: SkillLogLine = { skill, at: clock.now(), level, message: text };
     keep(this.#lines, line);
     keep(this.#unwritten, line);

@@ -155,7 +155,7 @@ export class Running {
     try {
       db.savepoint(() => instance.callIfThere('on_deactivate'));
     } catch (error) {
-      this.runtime.logs.add(this.id, 'error', `on_deactivate failed: ${messageOf(error)}`);
+      this.runtime.logs.add(this.id, 'error', `on_deactivate failed: ${messageOf(error)}`, error);
     }
   }
 
@@ -198,7 +198,7 @@ export class Running {
       try {
         if (this.#live && db.sqlite.open) await inLua(db, () => this.instance());
       } catch (error) {
-        this.runtime.logs.add(this.id, 'error', `It could not be started again: ${messageOf(error)}`);
+        this.runtime.logs.add(this.id, 'error', `It could not be started again: ${messageOf(error)}`, error);
       } finally {
         this.#reviving = false;
       }

@@ -273,7 +273,7 @@ export class Skill {
   #fail(thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     this.#status.error = error;
-    this.#runtime.logs.add(this.id, 'error', error.message);
+    this.#runtime.logs.add(this.id, 'error', error.message, error);
     if (this.#running !== undefined) {
       this.#status.reasons = [
         `The new version failed, version ${this.#running.manifest.version} goes on: ${error.message}`,
@@ -301,6 +301,7 @@ export class Skill {
       this.id,
       'error',
       `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`,
+      error,
     );
     if (pause === 'stop') this.#quarantine(error);
     else

@@ -5,7 +5,7 @@
  * what it logged; a test that passed shows nothing but its name.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { SkillTest, SkillTestFailure, SkillTestResult } from '../testing/types.ts';
 import { count, formatMs, paint, print, printable } from './output.ts';
 
@@ -24,14 +24,15 @@ export function printTest({ name, state, ms, failure, logs, line }: SkillTest, d
   const time = state === 'skipped' ? paint('dim', 'skipped') : paint(ms > SLOW_MS ? 'yellow' : 'dim', formatMs(ms));
   const title = state === 'skipped' ? paint('dim', printable(name)) : printable(name);
   print(`  ${mark} ${title} ${time}`);
-  if (failure === undefined) return;
-  printFailure({ ...failure, line: failure.line === 0 && failure.file === 'test.lua' ? line : failure.line }, dir);
-  if (logs.length > 0) {
-    print(`${INDENT}${paint('dim', 'logged:')}`);
-    for (const { skill, level, message } of logs.slice(-MAX_LOGS))
-      print(`${INDENT}  ${paint('cyan', skill)} ${level === 'info' ? '' : `${level} `}${printable(message)}`);
+  const shownLogs = failure === undefined ? logs.filter(({ skill }) => skill === 'test.lua') : logs;
+  if (failure !== undefined)
+    printFailure({ ...failure, line: failure.line === 0 && failure.file === 'test.lua' ? line : failure.line }, dir);
+  if (failure !== undefined && shownLogs.length > 0) print(`${INDENT}${paint('dim', 'logged:')}`);
+  for (const { skill, level, message } of shownLogs.slice(-MAX_LOGS)) {
+    const word = level === 'info' ? '' : `${level} `;
+    print(`${INDENT}  ${paint('cyan', skill)} ${word}${readable(message.replaceAll('\t', ' '))}`);
   }
-  print();
+  if (failure !== undefined) print();
 }
 
 export function printSummary({ error, passed, failed, skipped, ms, dir }: SkillTestResult): void {
@@ -84,6 +85,10 @@ function printFailure(failure: SkillTestFailure, dir: string): void {
   if (traceback.length > 0) {
     print(`${INDENT}${paint('dim', 'in the skill:')}`);
     for (const frame of traceback) print(`${INDENT}  ${printable(frame)}`);
+    const [, at = '', number = '0'] = /^([^:]+\.lua):(\d+):/.exec(traceback[0] ?? '') ?? [];
+    // A dependency's files lie elsewhere.
+    if (message.startsWith(`skill ${basename(resolve(dir))},`))
+      for (const text of excerpt(dir, at, Number(number))) print(`${INDENT}${text}`);
   }
 }
 

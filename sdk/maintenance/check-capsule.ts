@@ -9,6 +9,8 @@ import type { CapsuleState, SubscriptionState } from './state.ts';
 const LAG_ROWS = 100_000;
 const LAG_DAYS = 7;
 const DAY_MS = 86_400_000;
+/** A job that is due for so long is not just waiting for its turn. */
+const OVERDUE_MS = 600_000;
 
 export function checkStore(version: number): Finding {
   if (version > STORE_VERSION) {
@@ -70,4 +72,31 @@ export function checkSkills({ skills }: CapsuleState): readonly Finding[] {
       state === 'active' ? 'runs, but not as its files are now' : state === 'discovered' ? 'has failed' : state;
     return warn(`skill ${id}`, `${what}: ${error}`, `glyphcase skill check FOLDER, glyphcase skill logs ${id}`);
   });
+}
+
+export function checkJobs({ jobs, hosts }: CapsuleState, now: number): readonly Finding[] {
+  const planned = jobs.filter((job) => job.state === 'planned');
+  const failing = jobs.filter((job) => job.lastError !== undefined);
+  const isRunning = hosts.some((host) => host.alive);
+  const overdue = planned.filter(
+    ({ dueAt = now, failures }) => isRunning && failures === 0 && now - dueAt > OVERDUE_MS,
+  );
+  if (failing.length + overdue.length === 0)
+    return jobs.length === 0 ? [] : [ok('jobs', `${planned.length} planned, none failing`)];
+  return [
+    ...failing.map(({ skill, name, failures, lastError = '' }) =>
+      warn(
+        `job ${skill}/${name}`,
+        `has failed${failures > 1 ? ` ${failures} times in a row` : ''}: ${lastError}`,
+        `glyphcase skill logs ${skill}`,
+      ),
+    ),
+    ...overdue.map(({ skill, name, dueAt = now }) =>
+      warn(
+        `job ${skill}/${name}`,
+        `is due since ${new Date(dueAt).toISOString()}, and nothing runs it`,
+        `Its skill must be active and register it when it starts; scheduler.stop("${name}") ends it.`,
+      ),
+    ),
+  ];
 }

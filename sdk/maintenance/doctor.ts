@@ -4,7 +4,7 @@
  * Invariant: a check that cannot be made is a finding, never an exception; nothing is created in a file that has no capsule.
  */
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
-import { checkCursors, checkHosts, checkSkills, checkStore } from './check-capsule.ts';
+import { checkCursors, checkHosts, checkJobs, checkSkills, checkStore } from './check-capsule.ts';
 import { checkAccess, checkIntegrity, checkMode, checkWal } from './check-file.ts';
 import { checkDisk, checkMachine } from './check-machine.ts';
 import { checkTables } from './check-tables.ts';
@@ -69,6 +69,7 @@ function examineCapsule(connection: Connection, path: string): readonly Finding[
     ...checkHosts(state),
     ...checkCursors(state, Date.now()),
     ...checkSkills(state),
+    ...checkJobs(state, Date.now()),
   ];
 }
 

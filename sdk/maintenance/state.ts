@@ -1,5 +1,5 @@
 /**
- * The state of a file's capsule as the file itself tells it: hosts, watchers, subscriptions, log, lease, skills.
+ * The state of a file's capsule as the file itself tells it: hosts, watchers, subscriptions, log, lease, skills, jobs.
  *
  * Invariant: read in one transaction, so that cursors and log belong together; nothing is written.
  */
@@ -7,6 +7,8 @@ import { reading, hasCapsule, schemaNames } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { readHosts } from './hosts.ts';
 import type { HostState } from './hosts.ts';
+import { readJobs } from './jobs.ts';
+import type { StoredJob } from './jobs.ts';
 
 export interface LogState {
   /** Changes and what belongs to them, as rows of `_capsule_log`. */
@@ -85,6 +87,7 @@ export interface CapsuleState {
   readonly watchers: readonly WatcherState[];
   readonly subscriptions: readonly SubscriptionState[];
   readonly skills: readonly SkillState[];
+  readonly jobs: readonly StoredJob[];
   readonly lease?: LeaseState;
 }
 
@@ -111,6 +114,7 @@ function readState(connection: Connection): CapsuleState {
     watchers: isLive ? readWatchers(connection) : [],
     subscriptions: isLive ? readSubscriptions(connection, log.end) : [],
     skills: names.has('_skills') ? readSkills(connection, log.end) : [],
+    jobs: names.has('_scheduler_jobs') ? readJobs(connection) : [],
     ...(lease === undefined ? {} : { lease }),
   };
 }

@@ -15,7 +15,7 @@ export function addDetach(program: Command): void {
     .description(
       'Removes the triggers, the view and the internal tables (_capsule_*): the change log and all cursors are gone. ' +
         'Your tables are untouched. Use it before another tool migrates the schema, or for good; the next start attaches again. ' +
-        'What is known of skills (_skills, _skill_*: installed versions, approvals, logs) stays, unless --all.',
+        'What is known of skills (_skills, _skill_*, _scheduler_jobs: installed versions, approvals, logs, jobs) stays, unless --all.',
     )
     .argument('<db>', 'SQLite file')
     .option('--all', 'also what is known of skills; tables that skills created hold your data and stay')

@@ -1,5 +1,6 @@
 /** `glyphcase inspect`: the state of a database's capsule, without becoming a host of it. */
 import type { Command } from 'commander';
+import type { StoredJob } from '../../maintenance/jobs.ts';
 import type { CapsuleState, SkillState, SubscriptionState } from '../../maintenance/state.ts';
 import { dbOption, examples } from '../options.ts';
 import { count, formatBytes, formatMs, paint, print, printPrettyJson, printable, progress, table } from '../output.ts';
@@ -14,9 +15,9 @@ interface InspectOptions {
 export function addInspect(program: Command): void {
   program
     .command('inspect')
-    .summary('show hosts, watchers, subscriptions, skills and the log')
+    .summary('show hosts, watchers, subscriptions, skills, jobs and the log')
     .description(
-      'Shows what is at work on a database: hosts, watched tables, subscriptions and how far they are, skills, the log. Only reads.',
+      'Shows what is at work on a database: hosts, watched tables, subscriptions and how far they are, skills, their jobs, the log. Only reads.',
     )
     .addOption(dbOption())
     .option('--json', 'the whole state as JSON')
@@ -52,6 +53,7 @@ async function inspect(options: InspectOptions): Promise<void> {
     state.skills,
     state.hosts.some((host) => host.alive),
   );
+  printJobs(state.jobs, Date.now());
 }
 
 function printLog(path: string, { log, lease }: CapsuleState): void {
@@ -146,6 +148,33 @@ function printSkills(skills: readonly SkillState[], running: boolean): void {
     [3],
   );
 }
+
+/** Few databases have any, so nothing is said when there are none. */
+function printJobs(jobs: readonly StoredJob[], now: number): void {
+  if (jobs.length === 0) return;
+  heading('Jobs', jobs.length);
+  printTable(
+    ['skill', 'name', 'when', 'due', 'last run', 'took', 'runs', 'last error'],
+    jobs.map((job) => [
+      printable(job.skill),
+      printable(job.name),
+      printable([job.kind, job.spec, job.timezone].filter(Boolean).join(' ')),
+      dueText(job, now),
+      job.lastRunAt === undefined ? '' : agoText(job.lastRunAt, now),
+      job.lastMs === undefined ? '' : formatMs(job.lastMs),
+      String(job.runs),
+      job.lastError === undefined ? '' : paint('red', printable(job.lastError)),
+    ]),
+    [5, 6],
+  );
+}
+
+function dueText({ state, dueAt }: StoredJob, now: number): string {
+  if (state !== 'planned' || dueAt === undefined) return paint('dim', state);
+  return dueAt > now ? `in ${formatMs(dueAt - now)}` : paint('yellow', agoText(dueAt, now));
+}
+
+const agoText = (at: number, now: number): string => `${formatMs(Math.max(0, now - at))} ago`;
 
 function heading(title: string, number: number): void {
   print();
