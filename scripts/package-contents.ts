@@ -10,6 +10,7 @@ const allowed: readonly RegExp[] = [
   /^dist\/(kernel|plugins|sdk)\/.+\.(js|d\.ts)$/,
   /^dist\/(kernel|plugins|sdk)\/.+\.(lua|json|sql|wasm|html|css|svg)$/,
   /^skills\/[a-z0-9-]+\/.+\.(json|lua|sql|md)$/,
+  /^types\/[a-z-]+\.d\.lua$/,
 ];
 
 /** Refused even where a pattern above would let it pass. */
@@ -24,9 +25,13 @@ const required: readonly RegExp[] = [
   /^dist\/sdk\/index\.d\.ts$/,
   /^dist\/sdk\/plugin\.js$/,
   /^dist\/sdk\/plugin\.d\.ts$/,
+  /^dist\/sdk\/testing\/index\.js$/,
+  /^dist\/sdk\/testing\/index\.d\.ts$/,
   /^dist\/sdk\/cli\/main\.js$/,
   /^dist\/plugins\/lua\/(.+\/)?prelude\.lua$/,
   /^skills\/[a-z0-9-]+\/manifest\.json$/,
+  /^types\/glyphcase\.d\.lua$/,
+  /^dist\/sdk\/testing\/runtime\.lua$/,
 ];
 
 /** The files that should not be published. Paths are relative to the package, with forward slashes. */

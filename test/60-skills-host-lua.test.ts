@@ -173,7 +173,9 @@ describe('maintenance', () => {
     const other = new BetterSqlite3(host.file);
     afterTest(() => other.close());
     // Another program's lock comes between the commit and the VACUUM.
-    host.kernel.hooks.committed.tap('test', () => void (other.inTransaction || other.exec('BEGIN IMMEDIATE')));
+    host.kernel.hooks.committed.tap('test', () => {
+      if (!other.inTransaction) other.exec('BEGIN IMMEDIATE');
+    });
     const error = await thrownBy(() =>
       host.skills.execute('glyphcase.insert("orders", {}) glyphcase.execute("VACUUM")'),
     );

@@ -86,7 +86,10 @@ describe('a job with a name', () => {
 
   it('goes on with its due time when a killed state is made anew', async () => {
     const host = await schedulerHost({ schema: RUNS });
-    await load(host, `${DAILY}\nfunction spin() while true do end end`, 'demo', { ...TIMED, limits: { time: '30ms' } });
+    await load(host, `${DAILY}\nfunction spin() while true do end end`, 'demo', {
+      ...TIMED,
+      limits: { time: '200ms' },
+    });
     host.clock.jump(23 * HOUR);
     await expect(host.skills.call('demo', 'spin')).rejects.toThrow();
     await host.rest();
@@ -214,6 +217,17 @@ describe('two hosts on a file', () => {
     other.exec('DELETE FROM _scheduler_jobs');
     await host.pass(5 * MINUTE);
     expect(runs(host)).toEqual(['tick']);
+  });
+
+  it('do nothing with a lease that has gone to another, and go on when it comes back', async () => {
+    const host = await schedulerHost({ schema: RUNS });
+    await load(host, onActivate('scheduler.every("1m", note, { name = "tick" })'));
+    await host.pass(45 * SECOND);
+    outside(host.file).exec('UPDATE _capsule_lease SET epoch = epoch + 1');
+    await host.pass(16 * SECOND);
+    expect([runs(host), host.lease.held]).toEqual([[], false]);
+    await host.pass(2 * MINUTE);
+    expect([runs(host), host.lease.held]).toEqual([['tick', 'tick', 'tick'], true]);
   });
 
   it('share the jobs of their own scripts by name', async () => {

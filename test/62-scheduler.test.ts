@@ -1,5 +1,6 @@
 /** Jobs of skills: when they run, what they leave behind, what is refused. */
 import { describe, expect, it } from 'vitest';
+import { createSchedulerPlugin } from '../plugins/scheduler/index.ts';
 import { checkTimezone } from '../plugins/scheduler/schedule.ts';
 import {
   DAY,
@@ -183,7 +184,7 @@ describe('every', () => {
     expect(runs(host)).toEqual(['monthly']);
   });
 
-  it('sets one timer for all jobs, and none when there are none', async () => {
+  it('waits with one timer for all jobs and a look at the clock, and with none when there are no jobs', async () => {
     const host = await schedulerHost({ schema: RUNS });
     await load(host, NOTE, 'idle');
     const before = host.clock.pending;
@@ -194,7 +195,7 @@ describe('every', () => {
         'function clear() for _, id in ipairs(ids) do scheduler.stop(id) end end',
       ),
     );
-    expect(host.clock.pending).toBe(before + 1);
+    expect(host.clock.pending).toBe(before + 2);
     await host.skills.call('demo', 'clear');
     expect(host.clock.pending).toBe(before);
   });
@@ -337,7 +338,7 @@ describe('the function', () => {
         spin,
       ),
       'demo',
-      { ...TIMED, limits: { time: '30ms' } },
+      { ...TIMED, limits: { time: '200ms' } },
     );
     await host.pass(MINUTE);
     await host.rest();
@@ -460,12 +461,26 @@ describe('the host’s own state', () => {
   });
 });
 
+describe('the plugin', () => {
+  it('reloaded leaves no job behind and none running twice', async () => {
+    const host = await schedulerHost({ schema: RUNS });
+    await load(host, onActivate('scheduler.every("1m", note, { name = "x" }) scheduler.every("1m", note)'));
+    await host.pass(30 * SECOND);
+    await host.kernel.plugins.reload('scheduler', createSchedulerPlugin());
+    await host.rest();
+    await host.pass(30 * SECOND);
+    expect(runs(host)).toEqual(['x']);
+    await host.pass(30 * SECOND);
+    expect(runs(host)).toEqual(['x', '#1']);
+  });
+});
+
 describe('removal', () => {
   it('of a skill’s data takes its jobs along', async () => {
     const host = await schedulerHost({ schema: RUNS });
     await load(host, onActivate('scheduler.every("1m", note, { name = "x" })'));
     await load(host, onActivate('scheduler.every("1m", note, { name = "x" })'), 'other');
-    host.db.write(() => host.kernel.bus.emit('skill:uninstalling', { id: 'demo' }));
+    await host.skills.uninstall('demo');
     expect(host.scheduler.jobs()).toMatchObject([{ skill: 'other' }]);
   });
 });

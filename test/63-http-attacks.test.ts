@@ -301,20 +301,25 @@ describe('a skill that asks without end', () => {
 
   test('may have a thousand waiting, or 32 MiB of them', async () => {
     const server = await serve(() => {});
-    const main = `function many(n, url, body)
-      for i = 1, n do http.request({ url = url, body = body and ("x"):rep(1024 * 1024 - 100) }) end
-    end`;
-    await loadSkill(host, 'demo', main, reach([server.host]));
-    const failure = (...args: unknown[]): Promise<string> =>
-      host.skills.call('demo', 'many', ...args).then(
+    for (const id of ['demo', 'other']) await loadSkill(host, id, MAIN, reach([server.host]));
+    const failure = (id: string): Promise<string> =>
+      host.skills.call(id, 'ask', { url: server.origin, body: 'x'.repeat(1000) }).then(
         () => 'none',
         (error: unknown) => (error as Error).message,
       );
-    expect(await failure(1001, server.origin)).toContain('1000 requests');
-    expect(host.db.value('SELECT count(*) FROM _skill_http')).toBe(0);
-    expect(await failure(33, server.origin, true)).toContain('at most 1000 of 33554432 bytes may');
-    expect(await failure(1000, server.origin)).toBe('none');
-    expect(await failure(1, server.origin)).toContain('1000 requests');
+    const wait = (rows: number, bytes: number): void =>
+      host.run(`DELETE FROM _skill_http;
+        WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
+        INSERT INTO _skill_http(id, skill, request, bytes, created_at, due_at)
+        SELECT i, 'demo', '{}', ${bytes}, 0, ${host.clock.now() + 9000} FROM n`);
+    wait(999, 1);
+    expect(await failure('demo')).toBe('none');
+    expect(await failure('demo')).toContain('http.request: 1000 requests of');
+    expect(await failure('other')).toBe('none');
+    wait(32, 1024 * 1024 - 40);
+    expect(await failure('demo')).toBe('none');
+    expect(await failure('demo')).toContain('wait already; at most 1000 of 33554432 bytes may');
+    expect(await failure('other')).toBe('none');
   });
 
   test('and does not handle the answers holds no more than it is asked for', async () => {

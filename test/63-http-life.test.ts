@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
+import { createHttpPlugin } from '../plugins/http/index.ts';
 import { GlyphCase } from '../sdk/glyphcase.ts';
 import { loadSkill, writeSkill } from './60-skills-support.ts';
 import type { SkillHost } from './60-skills-support.ts';
@@ -105,6 +106,21 @@ describe('a host that stops', () => {
   }, 20_000);
 });
 
+test('the plugin itself can be started again: what is under way is sent again, what was asked for stays', async () => {
+  let isSlow = true;
+  const server = await serve((_seen, response) => (isSlow ? undefined : response.end('x')));
+  const host = await fullHost({ schema: ANSWERS });
+  await loadSkill(host, 'demo', MAIN, reach([server.host], 'answers'));
+  await host.skills.call('demo', 'ask', { url: server.origin, context: 'before' });
+  await until(() => server.open === 1);
+  isSlow = false;
+  await host.kernel.plugins.reload('http', createHttpPlugin());
+  await host.skills.settled();
+  await host.skills.call('demo', 'ask', { url: server.origin, context: 'after' });
+  await until(() => kept(host).length === 2 && outbox(host) === 0);
+  expect([kept(host).sort(), server.seen.length]).toEqual([['after', 'before'], 3]);
+});
+
 describe('in memory and in the library', () => {
   test('a request of a script waits for the transaction that is open', async () => {
     const server = await serve((_seen, response) => response.end('x'));
@@ -120,6 +136,37 @@ describe('in memory and in the library', () => {
     await until(() => server.seen.length === 1);
     while ((await db.queryScalar('SELECT count(*) FROM answers')) === 0)
       await new Promise((resolve) => setTimeout(resolve, 5));
+  });
+});
+
+describe('a file that others lock', () => {
+  test('an answer that cannot be stored yet is kept, and handled once', async () => {
+    const server = await serve((_seen, response) => response.end('x'));
+    const file = tempFile();
+    const host = await fullHost({ file, schema: ANSWERS, busyTimeout: 20 });
+    await loadSkill(host, 'demo', MAIN, reach([server.host], 'answers'));
+    const other = new BetterSqlite3(file);
+    afterTest(() => other.close());
+    await host.skills.call('demo', 'ask', { url: server.origin });
+    other.exec('BEGIN IMMEDIATE');
+    await until(() => host.logger.lines.some(({ message }) => message.includes('could not be stored yet')));
+    await host.clock.advance(500);
+    expect(outbox(host)).toBe(1);
+    other.exec('ROLLBACK');
+    await host.clock.advance(250);
+    await until(() => kept(host).length === 1);
+    expect([outbox(host), server.seen.length]).toEqual([0, 1]);
+  });
+
+  test('a clock that was set back holds up nothing', async () => {
+    const server = await serve((_seen, response) => response.end('x'));
+    const host = await fullHost({ schema: ANSWERS });
+    host.run(
+      `INSERT INTO _skill_http(id, skill, request, callback, bytes, created_at, due_at) VALUES
+       ('a', 'demo', '{"method":"GET","url":"${server.origin}/","headers":{},"timeoutMs":1000}', 'keep', 1, 0, ${host.clock.now() + 3_600_000})`,
+    );
+    await loadSkill(host, 'demo', MAIN, reach([server.host], 'answers'));
+    await until(() => kept(host).length === 1);
   });
 });
 
@@ -153,7 +200,7 @@ describe('two hosts on a file', () => {
     await second.skills.execute(MAIN);
     first.run(
       `INSERT INTO _skill_http(id, skill, owner, request, callback, bytes, created_at, due_at) VALUES
-       ('a', 'host_state', 'gone', '{"method":"GET","url":"${server.origin}/","headers":{},"timeoutMs":1000}', '', 1, 0, ${second.clock.now()})`,
+       ('a', 'host_state', 'gone', '{"method":"GET","url":"${server.origin}/","headers":{},"timeoutMs":1000}', '', 1, ${second.clock.now()}, 0)`,
     );
     await second.clock.advance(1000);
     await second.skills.execute('return 1');

@@ -353,6 +353,6 @@ describe('callbacks', () => {
     await loadSkill(host, 'demo', main, reach([server.host], 'answers'));
     await host.skills.call('demo', 'ask', { url: `${server.origin}/1` }, 'page');
     await done(5);
-    expect(kept().map(({ response }) => response.body)).toEqual(['/1', '/2', '/3', '/4', '/5']);
+    expect(kept().map(({ response }) => response['body'] as string)).toEqual(['/1', '/2', '/3', '/4', '/5']);
   });
 });

@@ -50,8 +50,8 @@ describe('_capsule_events', () => {
   });
 
   it.each([
-    "SELECT (SELECT group_concat(table_name) FROM _capsule_events) AS t",
-    "SELECT e.table_name AS t FROM orders JOIN _capsule_events AS e",
+    'SELECT (SELECT group_concat(table_name) FROM _capsule_events) AS t',
+    'SELECT e.table_name AS t FROM orders JOIN _capsule_events AS e',
     'SELECT t FROM (SELECT DISTINCT table_name AS t FROM _capsule_events)',
     'WITH x AS (SELECT table_name AS t FROM _capsule_events) SELECT t FROM x',
     'WITH x(t) AS (VALUES (1)), y AS (SELECT group_concat(table_name) AS t FROM _capsule_events) SELECT t FROM y',
@@ -68,13 +68,13 @@ describe('_capsule_events', () => {
     host.run('CREATE TABLE copy(id INTEGER PRIMARY KEY, t TEXT)');
     const sql = (text: string) => host.skills.call('demo', 'sql', text);
     await sql('INSERT INTO copy(t) SELECT table_name FROM _capsule_events');
-    await sql("UPDATE copy SET t = t || (SELECT group_concat(table_name) FROM _capsule_events)");
+    await sql('UPDATE copy SET t = t || (SELECT group_concat(table_name) FROM _capsule_events)');
     await sql(`INSERT INTO copy(id) VALUES (1) ON CONFLICT(id)
       DO UPDATE SET t = t || (SELECT count(*) FROM _capsule_events WHERE table_name <> 'orders')`);
     expect(host.db.all('SELECT t FROM copy')).toEqual([{ t: 'ordersorders0' }]);
-    expect(await sql("DELETE FROM copy RETURNING (SELECT group_concat(table_name) FROM _capsule_events) AS t")).toMatchObject(
-      { rows: [{ t: 'orders' }] },
-    );
+    expect(
+      await sql('DELETE FROM copy RETURNING (SELECT group_concat(table_name) FROM _capsule_events) AS t'),
+    ).toMatchObject({ rows: [{ t: 'orders' }] });
   });
 
   it.each([
@@ -90,13 +90,23 @@ describe('_capsule_events', () => {
     'SELECT * FROM _capsule_events JOIN _capsule_tables AS t ON t.name = table_name',
     'WITH main AS (SELECT 1) SELECT * FROM main._capsule_events',
   ])('cannot be reached past the filter: %s', async (text) => {
-    const host = await runner(['*', 'orders', '_capsule_events', '_capsule_log', '_capsule_tables', 'recent', 'indirect']);
+    const host = await runner([
+      '*',
+      'orders',
+      '_capsule_events',
+      '_capsule_log',
+      '_capsule_tables',
+      'recent',
+      'indirect',
+    ]);
     await refusal(host, text);
   });
 
   it('says in which way it can be read', async () => {
     const host = await runner(['orders', '_capsule_events', '_capsule_log']);
-    expect((await refusal(host, 'SELECT * FROM main._capsule_events')).hint).toContain('Name the internal table by itself');
+    expect((await refusal(host, 'SELECT * FROM main._capsule_events')).hint).toContain(
+      'Name the internal table by itself',
+    );
     const closed = await refusal(host, 'SELECT * FROM _capsule_log');
     expect(closed.message).toContain('may not read the internal table "_capsule_log"');
     expect(closed.hint).toContain('_capsule_events');
@@ -161,7 +171,11 @@ describe('the others', () => {
 
   it('_skills, _skill_tables and _skill_logs are its own rows', async () => {
     const host = await runner(['_skills', '_skill_tables', '_skill_logs']);
-    await loadSkill(host, 'other', 'function on_install() glyphcase.execute("CREATE TABLE theirs(x)") log.info("hi") end');
+    await loadSkill(
+      host,
+      'other',
+      'function on_install() glyphcase.execute("CREATE TABLE theirs(x)") log.info("hi") end',
+    );
     await host.skills.call('demo', 'sql', 'CREATE TABLE mine(x)');
     await host.rest();
     expect(host.db.value('SELECT count(*) FROM _skills')).toBe(2);

@@ -90,7 +90,7 @@ describe('reading another table', () => {
     'WITH s AS MATERIALIZED (SELECT * FROM secret) SELECT * FROM s, orders',
     'SELECT * FROM (SELECT * FROM (SELECT * FROM secret))',
     'SELECT value FROM json_each((SELECT json_array(word) FROM secret))',
-    "SELECT id FROM secret INDEXED BY secret_length WHERE length(word) = 9",
+    'SELECT id FROM secret INDEXED BY secret_length WHERE length(word) = 9',
     'SELECT * FROM peek',
     'SELECT * FROM deep',
     "SELECT * FROM words WHERE words MATCH 'swordfish'",
@@ -141,7 +141,7 @@ describe('what reaches beyond the tables', () => {
   refusing({ read: ['*'], write: ['*'], schema: ['x'] }, 'sql', [
     "SELECT * FROM pragma_table_info('secret')",
     'SELECT * FROM pragma_database_list',
-    "SELECT * FROM pragma_function_list",
+    'SELECT * FROM pragma_function_list',
     'SELECT * FROM dbstat',
     'SELECT * FROM sqlite_schema',
     'SELECT * FROM sqlite_temp_schema',
@@ -227,7 +227,11 @@ describe('the schema’s own doings', () => {
     const host = await runner({ schema: ['*'] });
     await call(host, 'sql', 'CREATE TABLE mine(x)');
     await call(host, 'sql', 'CREATE TRIGGER fine AFTER INSERT ON mine BEGIN SELECT 1; END');
-    await refusal(host, 'sql', 'CREATE TRIGGER t AFTER INSERT ON mine BEGIN INSERT INTO _capsule_log(op) VALUES (1); END');
+    await refusal(
+      host,
+      'sql',
+      'CREATE TRIGGER t AFTER INSERT ON mine BEGIN INSERT INTO _capsule_log(op) VALUES (1); END',
+    );
     await refusal(host, 'sql', 'CREATE TRIGGER t AFTER INSERT ON mine BEGIN DELETE FROM "_skills"; END');
   });
 });

@@ -1,7 +1,7 @@
 /** Where skills come from: npm through a registry of the test's own, git through a repository of the test's own; and what is no source. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,7 +10,16 @@ import { describe, expect, test } from 'vitest';
 import { withoutPassword } from '../sdk/install/fetch-git.ts';
 import { parseSource } from '../sdk/install/source.ts';
 import { installSkill, removeSkill, verifyLock } from '../sdk/index.ts';
-import { archiveOf, entriesOf, folderOf, hasProgram, installTo, leftovers, skillFiles, treeOf } from './72-install-support.ts';
+import {
+  archiveOf,
+  entriesOf,
+  folderOf,
+  hasProgram,
+  installTo,
+  leftovers,
+  skillFiles,
+  treeOf,
+} from './72-install-support.ts';
 import { afterTest, tempDir, thrownBy } from './support.ts';
 
 describe('installSkill, removeSkill', () => {
@@ -69,7 +78,11 @@ test('sources are read as they are written', async () => {
   expect(parseSource('npm:@acme/tidy@^1.0.0 || 2')).toEqual({ kind: 'npm', name: '@acme/tidy', range: '^1.0.0 || 2' });
   expect(parseSource('npm:tidy')).toEqual({ kind: 'npm', name: 'tidy', range: 'latest' });
   expect(parseSource('git+ssh://git@example.com/a/b.git#v1:skills/x')).toEqual({
-    kind: 'git', protocol: 'ssh', url: 'ssh://git@example.com/a/b.git', ref: 'v1', folder: 'skills/x',
+    kind: 'git',
+    protocol: 'ssh',
+    url: 'ssh://git@example.com/a/b.git',
+    ref: 'v1',
+    folder: 'skills/x',
   });
   expect(parseSource('git+file:/a b')).toMatchObject({ url: 'file:///a%20b', ref: 'HEAD', folder: '' });
   expect(await thrownBy(() => parseSource('git+file:/x#main:../y'))).toMatchObject({ code: 'GC_BAD_PACKAGE' });
@@ -87,11 +100,28 @@ test('a skill is not installed onto itself, nor over a link', async () => {
   expect(leftovers(dir)).toEqual([]);
 });
 
+/** Sets a variable of the environment until the test ends. */
+function setVariable(key: string, value: string): void {
+  const before = process.env[key];
+  process.env[key] = value;
+  afterTest(() => {
+    if (before === undefined) Reflect.deleteProperty(process.env, key);
+    else process.env[key] = before;
+  });
+}
+
 describe.skipIf(!hasProgram('git'))('git', () => {
   const git = (cwd: string, ...args: readonly string[]): string =>
-    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-c', 'init.defaultBranch=main', ...args], {
-      cwd, encoding: 'utf8', stdio: 'pipe', env: { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null' },
-    }).trim();
+    execFileSync(
+      'git',
+      ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-c', 'init.defaultBranch=main', ...args],
+      {
+        cwd,
+        encoding: 'utf8',
+        stdio: 'pipe',
+        env: { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null' },
+      },
+    ).trim();
 
   /** A repository with version 1.0.0 tagged v1, 1.1.0 on main, and another skill below skills/. */
   function repository(): { readonly path: string; readonly first: string; readonly last: string } {
@@ -112,9 +142,21 @@ describe.skipIf(!hasProgram('git'))('git', () => {
     const { path, first, last } = repository();
     const dir = tempDir();
     expect(await installTo(dir, `git+file:${path}#v1`)).toMatchObject({ version: '1.0.0', resolved: first });
-    expect(await installTo(dir, `git+file:${path}`)).toMatchObject({ version: '1.1.0', previous: '1.0.0', resolved: last });
-    expect(Object.keys(treeOf(join(dir, 'tidy')))).toEqual(['main.lua', 'manifest.json', 'skills/inner/main.lua', 'skills/inner/manifest.json']);
-    expect(await installTo(dir, `git+${pathToFileURL(path).href}#main:skills/inner`)).toMatchObject({ id: 'inner', version: '2.0.0' });
+    expect(await installTo(dir, `git+file:${path}`)).toMatchObject({
+      version: '1.1.0',
+      previous: '1.0.0',
+      resolved: last,
+    });
+    expect(Object.keys(treeOf(join(dir, 'tidy')))).toEqual([
+      'main.lua',
+      'manifest.json',
+      'skills/inner/main.lua',
+      'skills/inner/manifest.json',
+    ]);
+    expect(await installTo(dir, `git+${pathToFileURL(path).href}#main:skills/inner`)).toMatchObject({
+      id: 'inner',
+      version: '2.0.0',
+    });
     expect(await installTo(tempDir(), `git+file:${path}#${first}`)).toMatchObject({ version: '1.0.0' });
     expect(JSON.parse(readFileSync(join(dir, 'skills.lock.json'), 'utf8'))).toMatchObject({
       tidy: { source: `git+${pathToFileURL(path).href}#HEAD`, resolved: last },
@@ -127,7 +169,10 @@ describe.skipIf(!hasProgram('git'))('git', () => {
     const { path } = repository();
     const dir = tempDir();
     for (const source of [`git+file:${path}#nowhere`, `git+file:${path}#main:nowhere`, 'git+file:/nowhere/at/all']) {
-      await expect(installTo(dir, source)).rejects.toMatchObject({ code: 'GC_FETCH_FAILED', message: expect.stringMatching(/nowhere/) as string });
+      await expect(installTo(dir, source)).rejects.toMatchObject({
+        code: 'GC_FETCH_FAILED',
+        message: expect.stringMatching(/nowhere/) as string,
+      });
     }
     expect(treeOf(dir)).toEqual({});
   });
@@ -145,6 +190,13 @@ describe.skipIf(!hasProgram('git'))('git', () => {
     git(path, 'update-index', '--add', '--cacheinfo', `160000,${git(path, 'rev-parse', 'HEAD')},sub`);
     git(path, 'commit', '--quiet', '-m', 'three');
     const dir = tempDir();
+    // The user's own settings know that filter and have hooks, too: not for strangers' repositories.
+    const settings = join(tempDir(), 'gitconfig');
+    writeFileSync(
+      settings,
+      `[filter "evil"]\n smudge = touch ${trace}; cat\n[core]\n hooksPath = ${join(path, '.git', 'hooks')}\n`,
+    );
+    setVariable('GIT_CONFIG_GLOBAL', settings);
     // The commits above ran them.
     rmSync(trace, { force: true });
     await installTo(dir, `git+file:${path}`);
@@ -160,18 +212,30 @@ describe.skipIf(!hasProgram('git'))('git', () => {
 describe.skipIf(!hasProgram('npm'))('npm', () => {
   /** A registry with one package; npm finds it through its own settings. */
   async function registry(name: string, versions: Readonly<Record<string, string>>): Promise<void> {
-    const archives = Object.fromEntries(Object.entries(versions).map(([version, file]) => [version, readFileSync(file)]));
+    const archives = Object.fromEntries(
+      Object.entries(versions).map(([version, file]) => [version, readFileSync(file)]),
+    );
     const server = createServer((request, response) => {
       const { port } = server.address() as AddressInfo;
       const wanted = /\/-\/(.+)\.tgz$/.exec(request.url ?? '')?.[1];
       if (wanted !== undefined) {
         response.end(archives[wanted]);
       } else if (decodeURIComponent(request.url ?? '') === `/${name}`) {
-        const entries = Object.entries(archives).map(([version, bytes]) => [version, {
-          name, version,
-          scripts: { preinstall: 'exit 1', prepack: 'exit 1', prepare: 'exit 1' },
-          dist: { tarball: `http://127.0.0.1:${port}/${name}/-/${version}.tgz`, integrity: `sha512-${createHash('sha512').update(bytes).digest('base64')}` },
-        }] as const);
+        const entries = Object.entries(archives).map(
+          ([version, bytes]) =>
+            [
+              version,
+              {
+                name,
+                version,
+                scripts: { preinstall: 'exit 1', prepack: 'exit 1', prepare: 'exit 1' },
+                dist: {
+                  tarball: `http://127.0.0.1:${port}/${name}/-/${version}.tgz`,
+                  integrity: `sha512-${createHash('sha512').update(bytes).digest('base64')}`,
+                },
+              },
+            ] as const,
+        );
         const latest = Object.keys(archives).at(-1);
         response.setHeader('content-type', 'application/json');
         response.end(JSON.stringify({ name, 'dist-tags': { latest }, versions: Object.fromEntries(entries) }));
@@ -181,14 +245,9 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
       }
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const set = (key: string, value: string): void => {
-      const before = process.env[key];
-      process.env[key] = value;
-      afterTest(() => (before === undefined ? delete process.env[key] : (process.env[key] = before)));
-    };
-    set('npm_config_registry', `http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    set('npm_config_cache', tempDir());
-    set('npm_config_fetch_retries', '0');
+    setVariable('npm_config_registry', `http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    setVariable('npm_config_cache', tempDir());
+    setVariable('npm_config_fetch_retries', '0');
     afterTest(() => {
       server.closeAllConnections();
       server.close();
@@ -196,10 +255,20 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
   }
 
   const packed = (version: string, trace: string): string =>
-    archiveOf('tgz', entriesOf({
-      ...skillFiles('tidy', version),
-      'package.json': JSON.stringify({ name: '@acme/tidy', version, scripts: { prepack: `touch ${trace}`, prepare: `touch ${trace}`, postinstall: `touch ${trace}` } }),
-    }, 'package/'));
+    archiveOf(
+      'tgz',
+      entriesOf(
+        {
+          ...skillFiles('tidy', version),
+          'package.json': JSON.stringify({
+            name: '@acme/tidy',
+            version,
+            scripts: { prepack: `touch ${trace}`, prepare: `touch ${trace}`, postinstall: `touch ${trace}` },
+          }),
+        },
+        'package/',
+      ),
+    );
 
   test('the version in the range is taken, and no script runs', async () => {
     const trace = join(tempDir(), 'trace');
@@ -215,9 +284,17 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
   }, 60_000);
 
   test('what is not there is said in npm’s words; a hostile package is refused', async () => {
-    await registry('evil', { '1.0.0': archiveOf('tgz', [...entriesOf(skillFiles('evil'), 'package/'), { name: 'package/x', type: 'symlink', target: '/etc' }]) });
+    await registry('evil', {
+      '1.0.0': archiveOf('tgz', [
+        ...entriesOf(skillFiles('evil'), 'package/'),
+        { name: 'package/x', type: 'symlink', target: '/etc' },
+      ]),
+    });
     const dir = tempDir();
-    await expect(installTo(dir, 'npm:nothing@1')).rejects.toMatchObject({ code: 'GC_FETCH_FAILED', message: expect.stringContaining('404') as string });
+    await expect(installTo(dir, 'npm:nothing@1')).rejects.toMatchObject({
+      code: 'GC_FETCH_FAILED',
+      message: expect.stringContaining('404') as string,
+    });
     await expect(installTo(dir, 'npm:evil@^2')).rejects.toMatchObject({ code: 'GC_FETCH_FAILED' });
     await expect(installTo(dir, 'npm:evil')).rejects.toMatchObject({ code: 'GC_BAD_PACKAGE' });
     expect(treeOf(dir)).toEqual({});
@@ -225,10 +302,10 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
 });
 
 test('a program that is missing is named', async () => {
-  const path = process.env['PATH'];
-  afterTest(() => (process.env['PATH'] = path));
-  process.env['PATH'] = tempDir();
-  mkdirSync(join(process.env['PATH'], 'empty'));
-  await expect(installTo(tempDir(), 'npm:x')).rejects.toMatchObject({ code: 'GC_FETCH_FAILED', message: expect.stringContaining('needs the program npm') as string });
+  setVariable('PATH', tempDir());
+  await expect(installTo(tempDir(), 'npm:x')).rejects.toMatchObject({
+    code: 'GC_FETCH_FAILED',
+    message: expect.stringContaining('needs the program npm') as string,
+  });
   await expect(installTo(tempDir(), 'git+file:/x')).rejects.toThrow('needs the program git');
 });

@@ -96,7 +96,10 @@ export const installTo = (dir: string, source: string, options: Partial<InstallO
 /** Whether a program is there. CI has them all; says loudly what is not tested otherwise. */
 export function hasProgram(name: string): boolean {
   const isThere = spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
-  if (!isThere) process.stderr.write(`\n*** NOT TESTED: the program "${name}" is not installed; its sources of skills are skipped ***\n`);
+  if (!isThere)
+    process.stderr.write(
+      `\n*** NOT TESTED: the program "${name}" is not installed; its sources of skills are skipped ***\n`,
+    );
   return isThere;
 }
 

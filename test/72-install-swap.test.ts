@@ -31,17 +31,20 @@ async function dieAt(step: string, source: string, dir: string, ...more: readonl
 }
 
 describe('an installation that is killed', () => {
-  test.each(STEPS.filter((step) => step !== 'old aside'))('at "%s", the first of its skill, is repaired by the next', async (step) => {
-    const dir = tempDir();
-    expect(await dieAt(step, folderOf(FIRST), dir)).toBe('SIGKILL');
-    await installTo(dir, folderOf(skillFiles('other')));
-    expect(leftovers(dir)).toEqual([]);
-    const entry = verifyLock(dir).filter((one) => one.id === 'tidy');
-    const isThere = readdirSync(dir).includes('tidy');
-    expect(isThere).toBe(['new in place', 'locked', 'forgotten'].includes(step));
-    expect(entry).toHaveLength(isThere ? 1 : 0);
-    for (const one of entry) expect(one.state).toBe('unchanged');
-  });
+  test.each(STEPS.filter((step) => step !== 'old aside'))(
+    'at "%s", the first of its skill, is repaired by the next',
+    async (step) => {
+      const dir = tempDir();
+      expect(await dieAt(step, folderOf(FIRST), dir)).toBe('SIGKILL');
+      await installTo(dir, folderOf(skillFiles('other')));
+      expect(leftovers(dir)).toEqual([]);
+      const entry = verifyLock(dir).filter((one) => one.id === 'tidy');
+      const isThere = readdirSync(dir).includes('tidy');
+      expect(isThere).toBe(['new in place', 'locked', 'forgotten'].includes(step));
+      expect(entry).toHaveLength(isThere ? 1 : 0);
+      for (const one of entry) expect(one.state).toBe('unchanged');
+    },
+  );
 
   test.each(STEPS)('at "%s" leaves the old version or the new one after repair', async (step) => {
     const dir = tempDir();
@@ -56,17 +59,23 @@ describe('an installation that is killed', () => {
   });
 
   const BROKEN = { ...skillFiles('tidy', '2.0.0', {}, '-- two\nfunction on_upgrade() error("no") end') };
-  test.each(['undo written down', 'new out', 'old back', 'lock back'])('at "%s", while it is taken back, is taken back by the next', async (step) => {
-    const dir = tempDir();
-    const db = join(tempDir(), 'app.db');
-    sqlite3(db, 'CREATE TABLE t (id)');
-    await installTo(dir, folderOf(FIRST), { filename: db });
-    expect(await dieAt(step, folderOf(BROKEN), dir, db)).toBe('SIGKILL');
-    await installTo(dir, folderOf(skillFiles('other')));
-    expect(leftovers(dir)).toEqual([]);
-    expect(treeOf(dir)).toMatchObject({ 'tidy/main.lua': '-- one' });
-    expect(verifyLock(dir)).toMatchObject([{ id: 'other' }, { id: 'tidy', state: 'unchanged', entry: { version: '1.0.0' } }]);
-  });
+  test.each(['undo written down', 'new out', 'old back', 'lock back'])(
+    'at "%s", while it is taken back, is taken back by the next',
+    async (step) => {
+      const dir = tempDir();
+      const db = join(tempDir(), 'app.db');
+      sqlite3(db, 'CREATE TABLE t (id)');
+      await installTo(dir, folderOf(FIRST), { filename: db });
+      expect(await dieAt(step, folderOf(BROKEN), dir, db)).toBe('SIGKILL');
+      await installTo(dir, folderOf(skillFiles('other')));
+      expect(leftovers(dir)).toEqual([]);
+      expect(treeOf(dir)).toMatchObject({ 'tidy/main.lua': '-- one' });
+      expect(verifyLock(dir)).toMatchObject([
+        { id: 'other' },
+        { id: 'tidy', state: 'unchanged', entry: { version: '1.0.0' } },
+      ]);
+    },
+  );
 
   test('and repaired does not touch what was put there by hand meanwhile', async () => {
     const dir = tempDir();
@@ -89,28 +98,44 @@ describe('on a database', () => {
   }
   /** All that installing may change. */
   const stateOf = (db: string): string =>
-    sqlite3(db, `SELECT id, version, hash, enabled, error, approved FROM _skills; SELECT sql FROM sqlite_schema WHERE name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'idx%'; SELECT * FROM notes`);
+    sqlite3(
+      db,
+      `SELECT id, version, hash, enabled, error, approved FROM _skills; SELECT sql FROM sqlite_schema WHERE name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'idx%'; SELECT * FROM notes`,
+    );
 
   test('it is installed, upgraded and approved there at once', async () => {
     const [dir, db] = [tempDir(), database()];
-    const first = await installTo(dir, folderOf(skillFiles('tidy', '1.0.0', { permissions: { network: ['a.example.com'] } }, V1)), { filename: db, confirm: () => true });
+    const first = await installTo(
+      dir,
+      folderOf(skillFiles('tidy', '1.0.0', { permissions: { network: ['a.example.com'] } }, V1)),
+      { filename: db, confirm: () => true },
+    );
     expect(first.report).toMatchObject({ state: 'active', version: '1.0.0' });
-    expect(sqlite3(db, 'SELECT text FROM notes; SELECT version, approved FROM _skills')).toBe('one\n1.0.0|["network \\"a.example.com\\""]\n');
-    const up = `function on_upgrade(from) glyphcase.insert("notes", { text = "from " .. from }) end`;
+    expect(sqlite3(db, 'SELECT text FROM notes; SELECT version, approved FROM _skills')).toBe(
+      'one\n1.0.0|["network \\"a.example.com\\""]\n',
+    );
+    const up = `${V1}\nfunction on_upgrade(from) glyphcase.insert("notes", { text = "from " .. from }) end`;
     await installTo(dir, folderOf(skillFiles('tidy', '1.1.0', {}, up)), { filename: db });
     expect(sqlite3(db, 'SELECT text FROM notes; SELECT version FROM _skills')).toBe('one\nfrom 1.0.0\n1.1.0\n');
   });
 
   test.each<[string, string]>([
-    ['on_upgrade fails', 'function on_upgrade() glyphcase.insert("notes", { text = "half" }) error("no") end'],
-    ['on_activate fails', 'function on_upgrade() glyphcase.execute("DROP TABLE notes") end function on_activate() error("no") end'],
+    ['on_upgrade fails', `${V1}\nfunction on_upgrade() glyphcase.insert("notes", { text = "half" }) error("no") end`],
+    [
+      'on_activate fails',
+      'function on_upgrade() glyphcase.execute("DROP TABLE notes") end function on_activate() error("no") end',
+    ],
     ['the script fails', 'error("no")'],
   ])('when %s, folder, lock and database are as they were', async (_, main) => {
     const [dir, db] = [tempDir(), database()];
     await installTo(dir, folderOf(skillFiles('tidy', '1.0.0', {}, V1)), { filename: db });
     const before = [treeOf(dir), stateOf(db)];
-    const error = await installTo(dir, folderOf(skillFiles('tidy', '2.0.0', {}, main)), { filename: db }).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ message: expect.stringMatching(/^Version 2\.0\.0 of the skill tidy does not start.*no/s) as string });
+    const error = await installTo(dir, folderOf(skillFiles('tidy', '2.0.0', {}, main)), { filename: db }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({
+      message: expect.stringMatching(/^Version 2\.0\.0 of the skill tidy does not start.*no/s) as string,
+    });
     expect([treeOf(dir), stateOf(db)]).toEqual(before);
     expect(leftovers(dir)).toEqual([]);
     // And nothing stands in the way of the next try.
@@ -122,15 +147,25 @@ describe('on a database', () => {
     const [dir, db] = [tempDir(), database()];
     const failing = skillFiles('tidy', '1.0.0', {}, `${V1}\nfunction on_activate() error("no") end`);
     await expect(installTo(dir, folderOf(failing), { filename: db })).rejects.toThrow('no');
-    const migration = { ...skillFiles('tidy'), 'migrations/001.sql': 'CREATE TABLE notes (text); CREATE TABLE orders (x);' };
+    const migration = {
+      ...skillFiles('tidy'),
+      'migrations/001.sql': 'CREATE TABLE notes (text); CREATE TABLE orders (x);',
+    };
     await expect(installTo(dir, folderOf(migration), { filename: db })).rejects.toThrow('orders');
     expect(treeOf(dir)).toEqual({});
-    expect(sqlite3(db, "SELECT count(*) FROM _skills; SELECT count(*) FROM sqlite_schema WHERE name = 'notes'")).toBe('0\n0\n');
+    expect(sqlite3(db, "SELECT count(*) FROM _skills; SELECT count(*) FROM sqlite_schema WHERE name = 'notes'")).toBe(
+      '0\n0\n',
+    );
   });
 
   test('what it waits for does not keep it from being installed', async () => {
     const [dir, db] = [tempDir(), database()];
-    const needy = skillFiles('tidy', '1.0.0', { watches: ['later'], permissions: { database: { read: ['later'] } } }, 'function on_data_changed() end');
+    const needy = skillFiles(
+      'tidy',
+      '1.0.0',
+      { watches: ['later'], permissions: { database: { read: ['later'] } } },
+      'function on_data_changed() end',
+    );
     const { report } = await installTo(dir, folderOf(needy), { filename: db });
     expect(report).toMatchObject({ state: 'waiting' });
     expect(Object.keys(treeOf(dir))).toContain('tidy/main.lua');
@@ -139,7 +174,11 @@ describe('on a database', () => {
   test('a skill it needs, which lies there, is started before it', async () => {
     const [dir, db] = [tempDir(), database()];
     await installTo(dir, folderOf(skillFiles('currency')));
-    const { report, missing } = await installTo(dir, folderOf(skillFiles('tidy', '1.0.0', { dependencies: { currency: '^1.0.0' } })), { filename: db });
+    const { report, missing } = await installTo(
+      dir,
+      folderOf(skillFiles('tidy', '1.0.0', { dependencies: { currency: '^1.0.0' } })),
+      { filename: db },
+    );
     expect({ state: report?.state, missing }).toEqual({ state: 'active', missing: [] });
   });
 
@@ -159,21 +198,49 @@ describe('on a database', () => {
     const manifest = { permissions: { database: { write: ['orders'] } } };
     await installTo(dir, folderOf(skillFiles('tidy', '1.0.0', manifest, main)), { filename: db });
     const tree = treeOf(dir);
-    await expect(removeOnFile({ id: 'tidy', dir, filename: db, confirm: () => false })).rejects.toMatchObject({ code: 'GC_INSTALL_REFUSED' });
+    await expect(removeOnFile({ id: 'tidy', dir, filename: db, confirm: () => false })).rejects.toMatchObject({
+      code: 'GC_INSTALL_REFUSED',
+    });
     expect(treeOf(dir)).toEqual(tree);
-    await expect(removeOnFile({ id: 'tidy', dir, filename: db }, { busyTimeout: -1 })).rejects.toMatchObject({ code: 'GC_BAD_OPTION' });
+    await expect(removeOnFile({ id: 'tidy', dir, filename: db }, { busyTimeout: -1 })).rejects.toMatchObject({
+      code: 'GC_BAD_OPTION',
+    });
     expect(treeOf(dir)).toEqual(tree);
     expect(sqlite3(db, 'SELECT enabled FROM _skills; SELECT text FROM notes')).toBe('1\none\n');
-    expect(await removeOnFile({ id: 'tidy', dir, filename: db })).toMatchObject({ tables: [{ name: 'notes', rows: 1 }] });
-    expect(sqlite3(db, "SELECT note FROM orders; SELECT count(*) FROM _skills; SELECT count(*) FROM sqlite_schema WHERE name = 'notes'")).toBe('bye\n0\n0\n');
+    expect(await removeOnFile({ id: 'tidy', dir, filename: db })).toMatchObject({
+      tables: [{ name: 'notes', rows: 1 }],
+    });
+    expect(
+      sqlite3(
+        db,
+        "SELECT note FROM orders; SELECT count(*) FROM _skills; SELECT count(*) FROM sqlite_schema WHERE name = 'notes'",
+      ),
+    ).toBe('bye\n0\n0\n');
     expect(treeOf(dir)).toEqual({});
     expect(leftovers(dir)).toEqual([]);
+  });
+
+  test('a host that does not let go of it keeps its data from being removed', async () => {
+    const [dir, db] = [tempDir(), database()];
+    await installTo(dir, folderOf(skillFiles('tidy', '1.0.0', {}, V1)), { filename: db });
+    const tree = treeOf(dir);
+    const host = new GlyphCase(db, { skills: { dir, watch: false } });
+    afterTest(() => host.close());
+    await host.ready;
+    await expect.poll(() => sqlite3(db, 'SELECT state FROM _skills')).toBe('active\n');
+    await expect(removeOnFile({ id: 'tidy', dir, filename: db })).rejects.toMatchObject({ code: 'GC_HOST_RUNNING' });
+    expect(treeOf(dir)).toEqual(tree);
+    expect(host.skills.get('tidy')?.state).toBe('active');
+    expect(sqlite3(db, 'SELECT text FROM notes')).toBe('one\n');
   });
 
   test('its data may stay, and may go when the folder is long gone', async () => {
     const [dir, db] = [tempDir(), database()];
     await installTo(dir, folderOf(skillFiles('tidy', '1.0.0', {}, V1)), { filename: db });
-    expect(await removeOnFile({ id: 'tidy', dir, filename: db, keepData: true })).toMatchObject({ tables: [], keepData: true });
+    expect(await removeOnFile({ id: 'tidy', dir, filename: db, keepData: true })).toMatchObject({
+      tables: [],
+      keepData: true,
+    });
     expect(sqlite3(db, 'SELECT text FROM notes')).toBe('one\n');
     await removeOnFile({ id: 'tidy', dir, filename: db });
     expect(sqlite3(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'notes'")).toBe('0\n');
@@ -192,7 +259,10 @@ describe('in a running host', () => {
     const dir = tempDir();
     const db = await host(dir);
     const main = (word: string): string => `function say() return "${word}" end`;
-    expect(await db.skills.install(folderOf(skillFiles('tidy', '1.0.0', {}, main('one'))))).toMatchObject({ id: 'tidy', report: { state: 'active' } });
+    expect(await db.skills.install(folderOf(skillFiles('tidy', '1.0.0', {}, main('one'))))).toMatchObject({
+      id: 'tidy',
+      report: { state: 'active' },
+    });
     expect(await db.skills.call('tidy', 'say')).toBe('one');
     const tree = treeOf(dir);
     const failing = folderOf(skillFiles('tidy', '2.0.0', {}, `${main('two')} function on_upgrade() error("no") end`));
@@ -200,7 +270,12 @@ describe('in a running host', () => {
     expect(treeOf(dir)).toEqual(tree);
     expect(await db.skills.call('tidy', 'say')).toBe('one');
     expect(db.skills.get('tidy')).toMatchObject({ state: 'active', version: '1.0.0', reasons: [] });
-    const table = skillFiles('tidy', '2.0.0', {}, `${main('two')} function on_upgrade() glyphcase.execute("CREATE TABLE notes (a)") end`);
+    const table = skillFiles(
+      'tidy',
+      '2.0.0',
+      {},
+      `${main('two')} function on_upgrade() glyphcase.execute("CREATE TABLE notes (a)") end`,
+    );
     await db.skills.install(folderOf(table));
     expect(await db.skills.call('tidy', 'say')).toBe('two');
     expect(await db.skills.remove('tidy')).toMatchObject({ tables: [{ name: 'notes', rows: 0 }] });
@@ -225,7 +300,11 @@ describe('two at once', () => {
   test('in one process come one after the other', async () => {
     const dir = tempDir();
     await Promise.all(['a', 'b', 'c'].map((id) => installTo(dir, folderOf(skillFiles(id)))));
-    expect(verifyLock(dir).map((one) => `${one.id} ${one.state}`)).toEqual(['a unchanged', 'b unchanged', 'c unchanged']);
+    expect(verifyLock(dir).map((one) => `${one.id} ${one.state}`)).toEqual([
+      'a unchanged',
+      'b unchanged',
+      'c unchanged',
+    ]);
     expect(leftovers(dir)).toEqual([]);
   });
 
@@ -245,8 +324,11 @@ describe('two at once', () => {
   test('in two processes: who comes second waits, then says who holds it up; a dead one holds nobody up', async () => {
     const dir = tempDir();
     const script = join(tempDir(), 'hold.ts');
-    writeFileSync(script, `import { oneAtATime } from ${JSON.stringify(join(import.meta.dirname, '../sdk/install/one-at-a-time.ts'))};
-      await oneAtATime(${JSON.stringify(dir)}, () => { process.stdout.write('held'); return new Promise((resolve) => setTimeout(resolve, 60_000)); });`);
+    writeFileSync(
+      script,
+      `import { oneAtATime } from ${JSON.stringify(join(import.meta.dirname, '../sdk/install/one-at-a-time.ts'))};
+      await oneAtATime(${JSON.stringify(dir)}, () => { process.stdout.write('held'); return new Promise((resolve) => setTimeout(resolve, 60_000)); });`,
+    );
     const child = startNode(script);
     await until(() => child.output.includes('held'));
     mkdirSync(join(dir, 'x'));

@@ -8,7 +8,16 @@ import { verifyLock } from '../sdk/install/lock-file.ts';
 import { diffPermissions, linesOf } from '../sdk/install/permission-diff.ts';
 import { signFolder } from '../sdk/install/signature.ts';
 import type { InstallPlan } from '../sdk/install/types.ts';
-import { archiveOf, entriesOf, folderOf, installTo, leftovers, modeOf, skillFiles, treeOf } from './72-install-support.ts';
+import {
+  archiveOf,
+  entriesOf,
+  folderOf,
+  installTo,
+  leftovers,
+  modeOf,
+  skillFiles,
+  treeOf,
+} from './72-install-support.ts';
 import { tempDir, thrownBy } from './support.ts';
 
 interface Key {
@@ -54,9 +63,19 @@ describe('keys', () => {
   test('that are none, of another kind, or private are refused', async () => {
     const { file } = newKey();
     const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ type: 'spki', format: 'pem' });
-    for (const [key, why] of [[file, 'private key'], [rsa as string, 'not an ed25519'], ['nowhere.pub', 'ENOENT'], ['abcd', 'ENOENT']] as const)
-      expect(await thrownBy(() => readPublicKey(key))).toMatchObject({ code: 'GC_BAD_OPTION', message: expect.stringContaining(why) as string });
-    expect(await thrownBy(() => signFolder(folderOf(skillFiles()), 'nowhere'))).toMatchObject({ code: 'GC_BAD_ARGUMENT' });
+    for (const [key, why] of [
+      [file, 'private key'],
+      [rsa, 'not an ed25519'],
+      ['nowhere.pub', 'ENOENT'],
+      ['abcd', 'ENOENT'],
+    ] as const)
+      expect(await thrownBy(() => readPublicKey(key))).toMatchObject({
+        code: 'GC_BAD_OPTION',
+        message: expect.stringContaining(why) as string,
+      });
+    expect(await thrownBy(() => signFolder(folderOf(skillFiles()), 'nowhere'))).toMatchObject({
+      code: 'GC_BAD_ARGUMENT',
+    });
   });
 });
 
@@ -68,7 +87,12 @@ describe('a signature', () => {
 
   /** What becomes of a package without a list of keys, with an empty one, with the right key, and with force. */
   async function matrix(source: string): Promise<readonly unknown[]> {
-    const lists = [{}, { trustedKeys: [] }, { trustedKeys: [mine.publicFile] }, { trustedKeys: [mine.publicFile], force: true }];
+    const lists = [
+      {},
+      { trustedKeys: [] },
+      { trustedKeys: [mine.publicFile] },
+      { trustedKeys: [mine.publicFile], force: true },
+    ];
     return await Promise.all(lists.map((options) => outcome(tempDir(), source, options)));
   }
 
@@ -92,9 +116,19 @@ describe('a signature', () => {
     ['a changed manifest', (folder) => writeFileSync(join(folder, 'manifest.json'), '{"id":"tidy","version":"1.0.1"}')],
     ['an added file', (folder) => writeFileSync(join(folder, 'more.lua'), '')],
     ['a removed file', (folder) => rmSync(join(folder, 'util.lua'))],
-    ['another hash', (folder) => edit(folder, (one) => ({ ...one, hash: `sha256-${createHash('sha256').update('x').digest('base64')}` }))],
-    ['another key named', (folder) => edit(folder, (one) => ({ ...one, publicKey: toBase64(readPublicKey(newKey().publicFile)) }))],
-    ['a signature of something else', (folder) => edit(folder, (one) => ({ ...one, signature: Buffer.alloc(64).toString('base64') }))],
+    [
+      'another hash',
+      (folder) =>
+        edit(folder, (one) => ({ ...one, hash: `sha256-${createHash('sha256').update('x').digest('base64')}` })),
+    ],
+    [
+      'another key named',
+      (folder) => edit(folder, (one) => ({ ...one, publicKey: toBase64(readPublicKey(newKey().publicFile)) })),
+    ],
+    [
+      'a signature of something else',
+      (folder) => edit(folder, (one) => ({ ...one, signature: Buffer.alloc(64).toString('base64') })),
+    ],
     ['another algorithm', (folder) => edit(folder, (one) => ({ ...one, algorithm: 'none' }))],
     ['a missing key', (folder) => edit(folder, ({ publicKey: _, ...one }) => one)],
     ['no JSON', (folder) => writeFileSync(join(folder, 'signature.json'), 'signed, honestly')],
@@ -109,11 +143,15 @@ describe('a signature', () => {
     const files = treeOf(signed(mine));
     const dir = tempDir();
     for (const kind of ['tgz', 'zip'] as const)
-      expect(await outcome(dir, archiveOf(kind, entriesOf(files, 'package/')), { trustedKeys: [mine.publicFile] })).toMatchObject({ trusted: true });
+      expect(
+        await outcome(dir, archiveOf(kind, entriesOf(files, 'package/')), { trustedKeys: [mine.publicFile] }),
+      ).toMatchObject({ trusted: true });
     expect(verifyLock(dir)).toMatchObject([{ id: 'tidy', state: 'unchanged', entry: { signedBy: mine.keyId } }]);
     const plans: InstallPlan[] = [];
     await installTo(dir, folderOf(skillFiles('tidy', '1.1.0')), { confirm: (plan) => plans.push(plan) > 0 });
-    expect(plans[0]?.warnings).toEqual([`The version that is here was signed by ${mine.keyId}; this one is not signed.`]);
+    expect(plans[0]?.warnings).toEqual([
+      `The version that is here was signed by ${mine.keyId}; this one is not signed.`,
+    ]);
   });
 });
 
@@ -124,13 +162,22 @@ function edit(folder: string, change: (one: Record<string, unknown>) => object):
 
 describe('permissions', () => {
   const before = { database: { read: ['orders', 'users'], write: ['orders'] }, schedule: true };
-  const after = { database: { read: ['orders', '*'], recursive: true }, network: ['a.example.com'], actions: { dispatch: ['x:*'] } };
+  const after = {
+    database: { read: ['orders', '*'], recursive: true },
+    network: ['a.example.com'],
+    actions: { dispatch: ['x:*'] },
+  };
 
   test('that came and went are told, the sensitive ones marked', () => {
     const short = (lines: ReturnType<typeof linesOf>): readonly string[] =>
       lines.map(({ key, value, sensitive }) => `${key} ${value}${sensitive ? ' (!)' : ''}`);
     const { added, removed } = diffPermissions(before, after);
-    expect(short(added)).toEqual(['database.read * (!)', 'database.recursive true (!)', 'network a.example.com (!)', 'actions.dispatch x:*']);
+    expect(short(added)).toEqual([
+      'database.read * (!)',
+      'database.recursive true (!)',
+      'network a.example.com (!)',
+      'actions.dispatch x:*',
+    ]);
     expect(short(removed)).toEqual(['database.read users', 'database.write orders', 'schedule true']);
     expect(diffPermissions(before, before)).toEqual({ added: [], removed: [] });
     expect(short(diffPermissions(undefined, before).added)).toHaveLength(4);
@@ -143,11 +190,27 @@ describe('permissions', () => {
     const tree = treeOf(dir);
     const plans: InstallPlan[] = [];
     const next = folderOf(skillFiles('tidy', '1.1.0', { permissions: after, dependencies: { currency: '^2.0.0' } }));
-    await expect(installTo(dir, next, { confirm: async (plan) => plans.push(plan) === 0 })).rejects.toMatchObject({ code: 'GC_INSTALL_REFUSED' });
-    expect(plans).toMatchObject([{ id: 'tidy', previous: '1.0.0', version: '1.1.0', missing: ['currency ^2.0.0'], diff: diffPermissions(before, after) }]);
+    await expect(installTo(dir, next, { confirm: async (plan) => plans.push(plan) === 0 })).rejects.toMatchObject({
+      code: 'GC_INSTALL_REFUSED',
+    });
+    expect(plans).toMatchObject([
+      {
+        id: 'tidy',
+        previous: '1.0.0',
+        version: '1.1.0',
+        missing: ['currency ^2.0.0'],
+        diff: diffPermissions(before, after),
+      },
+    ]);
     expect(treeOf(dir)).toEqual(tree);
     expect(leftovers(dir)).toEqual([]);
-    await expect(installTo(dir, next, { confirm: () => { throw new Error('no terminal'); } })).rejects.toThrow('no terminal');
+    await expect(
+      installTo(dir, next, {
+        confirm: () => {
+          throw new Error('no terminal');
+        },
+      }),
+    ).rejects.toThrow('no terminal');
     expect(treeOf(dir)).toEqual(tree);
     await installTo(dir, next, { confirm: () => true });
     expect(treeOf(dir)['tidy/manifest.json']).toContain('1.1.0');
@@ -160,7 +223,13 @@ describe('what is there already', () => {
     const source = folderOf(skillFiles());
     await installTo(dir, source);
     const tree = treeOf(dir);
-    expect(await installTo(dir, source, { confirm: () => { throw new Error('asked'); } })).toMatchObject({ changed: false });
+    expect(
+      await installTo(dir, source, {
+        confirm: () => {
+          throw new Error('asked');
+        },
+      }),
+    ).toMatchObject({ changed: false });
     expect(treeOf(dir)).toEqual(tree);
   });
 
@@ -172,7 +241,10 @@ describe('what is there already', () => {
       await expect(installTo(dir, source)).rejects.toMatchObject({ code: 'GC_DOWNGRADE' });
     }
     expect(treeOf(dir)['tidy/manifest.json']).toContain('2.0.0');
-    expect(await installTo(dir, folderOf(skillFiles('tidy', '1.0.0')), { force: true })).toMatchObject({ previous: '2.0.0', version: '1.0.0' });
+    expect(await installTo(dir, folderOf(skillFiles('tidy', '1.0.0')), { force: true })).toMatchObject({
+      previous: '2.0.0',
+      version: '1.0.0',
+    });
   });
 
   test('is not overwritten without force when it was changed by hand', async () => {
@@ -183,7 +255,9 @@ describe('what is there already', () => {
     const next = folderOf(skillFiles('tidy', '1.1.0'));
     await expect(installTo(dir, next)).rejects.toMatchObject({ code: 'GC_INSTALL_REFUSED' });
     expect(treeOf(dir)['tidy/main.lua']).toBe('-- mine');
-    expect((await installTo(dir, next, { force: true })).warnings).toContain('What was changed since it was installed is lost.');
+    expect((await installTo(dir, next, { force: true })).warnings).toContain(
+      'What was changed since it was installed is lost.',
+    );
     rmSync(join(dir, 'tidy'), { recursive: true });
     expect(verifyLock(dir)).toMatchObject([{ id: 'tidy', state: 'missing' }]);
   });
@@ -198,7 +272,10 @@ describe('what is there already', () => {
   test('a lock that cannot be read stops everything, and says where it is', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'skills.lock.json'), '{"tidy": 1}');
-    await expect(installTo(dir, folderOf(skillFiles()))).rejects.toMatchObject({ code: 'GC_BAD_MANIFEST', message: expect.stringContaining('skills.lock.json') as string });
+    await expect(installTo(dir, folderOf(skillFiles()))).rejects.toMatchObject({
+      code: 'GC_BAD_MANIFEST',
+      message: expect.stringContaining('skills.lock.json') as string,
+    });
     expect(leftovers(dir)).toEqual([]);
   });
 });

@@ -166,7 +166,7 @@ describe('the lists', () => {
       [...members, 'ready', 'plugins', 'skills'].filter((name) => !new RegExp(`\`(db\\.)?${name}[(\`]`).test(api)),
     ).toEqual([]);
     const nobody = (() => undefined) as never;
-    const managed = [...Object.keys(pluginsOf(nobody)), ...Object.keys(skillsOf(nobody))];
+    const managed = [...Object.keys(pluginsOf(nobody)), ...Object.keys(skillsOf(nobody, nobody))];
     expect(managed.filter((name) => !api.includes(`\`${name}(`))).toEqual([]);
   });
 

@@ -62,13 +62,22 @@
 ---@field context? any Comes back with the answer; kept in the database, so it must fit JSON.
 
 ---@class glyphcase.HttpAnswer
----@field url? string The last address, after redirects.
+---@field id string The request's.
+---@field ok boolean Whether the status is 200 to 299.
 ---@field status? integer Absent when no answer came.
+---@field url? string The last address, after redirects.
 ---@field headers? table<string, string|string[]> By lower-case name.
 ---@field body? string
 ---@field json? any The body, when it is JSON.
 ---@field error? string Why no answer came.
 ---@field context? any What the request was given.
+
+---What an answer belongs to.
+---@class glyphcase.HttpAsked
+---@field id string
+---@field method string
+---@field url string
+---@field context? any
 
 -- glyphcase --------------------------------------------------------------------------------------------------------------
 
@@ -303,7 +312,8 @@ http = {}
 ---Asks a host of `permissions.network`. The request is sent when the transaction has committed, and its answer arrives in
 ---`callback`, in a transaction of its own.
 ---@param request glyphcase.HttpRequest
----@param callback? string|fun(answer: glyphcase.HttpAnswer) A global function, or its name, so that it is there after a restart.
+---@param callback? string|fun(answer: glyphcase.HttpAnswer, asked: glyphcase.HttpAsked) By its name a global function gets the answer after a restart too.
+---@return string id
 function http.request(request, callback) end
 
 ---Lines for people: in the host's log and, the last 500, in `glyphcase skill logs`.
@@ -336,6 +346,7 @@ function blob(bytes) end
 ---@alias glyphcase.on_deactivate fun() Each time it stops.
 ---@alias glyphcase.on_uninstall fun() When it is removed with its data.
 ---@alias glyphcase.on_data_changed fun(table_name: string, operation: glyphcase.Operation, row: glyphcase.Row, event: glyphcase.Event) For each change of the tables in `watches`.
+---@alias glyphcase.on_http_response fun(answer: glyphcase.HttpAnswer, asked: glyphcase.HttpAsked) Answers whose callback is gone.
 ---@alias glyphcase.before_insert fun(table_name: string, data: glyphcase.Row): glyphcase.Row? Returns the row to write.
 ---@alias glyphcase.validate_insert fun(table_name: string, data: glyphcase.Row): boolean?, string? Refuses by `return false, "why"`.
 ---@alias glyphcase.before_update fun(table_name: string, id: any, data: glyphcase.Row): glyphcase.Row?

@@ -48,7 +48,7 @@ function functionsOf(skill: SkillHandle, { lua, clock, memories }: Tools): Reado
     },
     'cache.get': (name) => {
       const value = memory().get(keyArgument(name, 'cache.get'));
-      return value === undefined ? undefined : toLua(value, lua);
+      return value === undefined ? null : toLua(value, lua);
     },
     'cache.delete': (name) => memory().delete(keyArgument(name, 'cache.delete')),
     'cache.clear': () => memory().clear(),

@@ -60,8 +60,10 @@ export class Client {
   /** Ends every connection. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    const open = await this.#open;
-    await open?.destroy();
+    await this.#open?.then(
+      (open) => open.destroy(),
+      () => undefined,
+    );
   }
 
   async #connect(): Promise<Open> {

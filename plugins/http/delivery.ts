@@ -23,15 +23,14 @@ export interface DeliveryOptions {
 }
 
 /** Resolves to false when the skill may not run now. @throws what Lua throws; the row is still there then */
-export async function deliver(seq: number, options: DeliveryOptions): Promise<boolean> {
+export async function deliver(id: string, options: DeliveryOptions): Promise<boolean> {
   const { skill, store, callbacks } = options;
-  let taken: AnsweredRow | undefined;
   const ran = await skill.run('http.request', (call) => {
-    taken = store.take(seq);
-    if (taken !== undefined) handle(taken, call, options);
+    const row = store.take(id);
+    if (row !== undefined) handle(row, call, options);
     return true;
   });
-  if (taken !== undefined) callbacks.delete(taken.id);
+  if (ran === true) callbacks.delete(id);
   return ran === true;
 }
 

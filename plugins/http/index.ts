@@ -68,7 +68,8 @@ function open(skill: SkillHandle, { ctx, lua, store, outbox, owner, connect, loo
           `permissions.network: "${text}" names no host; write api.example.com, *.example.com or 10.0.0.5:8080`,
         );
       }
-      if (skill.isHost) db.deferWrite(() => store.adopt(sender, clock.now() - ABANDONED_MS));
+      if (skill.isHost && store.othersAsked(sender))
+        db.deferWrite(() => store.adopt(sender, clock.now() - ABANDONED_MS));
       outbox.attach(sender, state);
     },
     closed: () => outbox.detach(sender, state),

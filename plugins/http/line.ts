@@ -56,7 +56,7 @@ export class Line {
   readonly #sender: Sender;
   readonly #shared: Shared;
   #state: State | undefined;
-  readonly #sending = new Map<number, Sending>();
+  readonly #sending = new Map<string, Sending>();
   #delivering = false;
 
   constructor(sender: Sender, shared: Shared) {
@@ -90,7 +90,9 @@ export class Line {
   pump(): void {
     const state = this.#state;
     if (state === undefined || !state.skill.mayRun()) return;
-    for (const [seq, sending] of this.#sending) void this.#keep(seq, sending);
+    for (const [id, sending] of this.#sending) {
+      if (sending.answer !== undefined) void this.#keep(id, sending).then(() => this.#deliverAll(state));
+    }
     void this.#deliverAll(state);
     this.#sendMore(state);
   }
@@ -98,42 +100,42 @@ export class Line {
   #sendMore(state: State): void {
     const { store, clock } = this.#shared;
     if (this.#sending.size >= MAX_SENDING || store.answered(this.#sender) >= MAX_ANSWERED) return;
-    for (const seq of store.unsent(this.#sender, clock.now(), MAX_SENDING + this.#sending.size)) {
+    for (const id of store.unsent(this.#sender, clock.now(), MAX_SENDING + this.#sending.size)) {
       if (this.#sending.size >= MAX_SENDING) return;
-      if (this.#sending.has(seq)) continue;
+      if (this.#sending.has(id)) continue;
       if (!this.#shared.takePlace()) return;
-      void this.#send(seq, state);
+      void this.#send(id, state);
     }
   }
 
-  async #send(seq: number, { client }: State): Promise<void> {
+  async #send(id: string, { client }: State): Promise<void> {
     const sending: Sending = { client, abort: new AbortController(), answer: undefined, storing: false };
     const { signal } = sending.abort;
-    this.#sending.set(seq, sending);
+    this.#sending.set(id, sending);
     try {
-      const request = this.#shared.store.request(seq);
+      const request = this.#shared.store.request(id);
       if (request === undefined) return;
-      const headers = { 'idempotency-key': request.id, ...request.headers };
+      const headers = { 'idempotency-key': id, ...request.headers };
       sending.answer = await client.send({ ...request, headers }, signal);
     } catch (error) {
       if (!signal.aborted) this.#shared.log.warn(`A request was not sent: ${messageOf(error)}`, { error });
     } finally {
-      if (sending.answer === undefined) this.#sending.delete(seq);
-      else await this.#keep(seq, sending);
+      if (sending.answer === undefined) this.#sending.delete(id);
+      else await this.#keep(id, sending);
       this.#releaseIfUnused(client);
       this.#shared.givePlaceBack();
     }
   }
 
   /** Stores an answer that has come. What cannot be stored now is tried again by and by. */
-  async #keep(seq: number, sending: Sending): Promise<void> {
+  async #keep(id: string, sending: Sending): Promise<void> {
     const { answer } = sending;
     if (answer === undefined || sending.storing) return;
-    const { db, store, clock, log } = this.#shared;
+    const { db, store, log } = this.#shared;
     sending.storing = true;
     try {
-      await db.exclusive(() => store.answer(seq, answer, clock.now()));
-      this.#sending.delete(seq);
+      await db.exclusive(() => store.answer(id, answer));
+      this.#sending.delete(id);
     } catch (error) {
       log.debug(`An answer could not be stored yet: ${messageOf(error)}`, { error });
     } finally {
@@ -153,8 +155,8 @@ export class Line {
     const { store, clock } = this.#shared;
     try {
       while (this.#state === state) {
-        const seq = store.nextAnswered(this.#sender, clock.now());
-        if (seq === undefined || !(await this.#deliver(seq, state))) break;
+        const id = store.nextAnswered(this.#sender, clock.now());
+        if (id === undefined || !(await this.#deliver(id, state))) break;
       }
       if (this.#state === state && state.skill.mayRun()) this.#sendMore(state);
     } catch (error) {
@@ -165,33 +167,33 @@ export class Line {
   }
 
   /** False when there is no point in going on with others. */
-  async #deliver(seq: number, state: State): Promise<boolean> {
+  async #deliver(id: string, state: State): Promise<boolean> {
     try {
       const { store, lua } = this.#shared;
-      return await deliver(seq, { ...state, store, lua });
+      return await deliver(id, { ...state, store, lua });
     } catch (error) {
-      await this.#failed(seq, error, state);
+      await this.#failed(id, error, state);
       return true;
     }
   }
 
   /** @throws GC_LOCKED and others, when it cannot be written down */
-  async #failed(seq: number, error: unknown, { skill, callbacks }: State): Promise<void> {
+  async #failed(id: string, error: unknown, { skill, callbacks }: State): Promise<void> {
     const { db, store, clock } = this.#shared;
     const code = error instanceof GlyphError ? error.code : '';
     if (code === 'GC_CLOSED' || code === 'GC_SCOPE_CLOSED') throw error;
     const pause = await db.exclusive(() => {
-      const { id, attempts } = OUTSIDE.has(code) ? { id: '', attempts: 1 } : store.failed(seq, messageOf(error));
+      const attempts = OUTSIDE.has(code) ? 1 : store.failed(id, messageOf(error));
       if (attempts >= MAX_ATTEMPTS) {
-        store.remove(seq);
+        store.remove(id);
         callbacks.delete(id);
         return undefined;
       }
       const ms = FIRST_PAUSE_MS * 2 ** (attempts - 1);
-      store.postpone(seq, clock.now() + ms);
+      store.postpone(id, clock.now() + ms);
       return ms;
     });
     const next = pause === undefined ? `given up after ${MAX_ATTEMPTS} attempts` : `tried again in ${pause / 1000} s`;
-    skill.log('error', `The answer to an http.request could not be handled (${next}): ${messageOf(error)}`);
+    skill.log('error', `The answer to an http.request could not be handled (${next}): ${messageOf(error)}`, error);
   }
 }

@@ -9,25 +9,27 @@ import type { Database } from '../../sdk/plugin.ts';
 import { decode, encode } from './json.ts';
 import type { HttpAnswer, HttpRequest, PlannedRequest } from './types.ts';
 
+/** What is asked often comes before what may be large. */
 const TABLE = `
   CREATE TABLE IF NOT EXISTS _skill_http (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     skill TEXT NOT NULL,
     owner TEXT,
-    request TEXT NOT NULL,
-    body BLOB,
-    context TEXT,
     callback TEXT,
     bytes INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
-    due_at INTEGER NOT NULL,
-    answer TEXT,
-    answer_body BLOB,
+    due_at INTEGER NOT NULL DEFAULT 0,
+    answered INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT
+    error TEXT,
+    request TEXT NOT NULL,
+    context TEXT,
+    answer TEXT,
+    body BLOB,
+    answer_body BLOB
   );
-  CREATE INDEX IF NOT EXISTS idx_skill_http_skill ON _skill_http(skill, bytes);`;
+  CREATE INDEX IF NOT EXISTS idx_skill_http_turn ON _skill_http(skill, answered, seq, bytes);`;
 
 /** Whose requests: a skill's, or those that one process's own scripts asked for. */
 export interface Sender {
@@ -68,6 +70,8 @@ interface StoredRow {
 }
 
 const ROW = 'SELECT id, request, body, context, callback, answer, answer_body AS answerBody FROM _skill_http';
+/** At once is 0. A time far ahead was written before the clock was set back: pauses are at most 8 s. */
+const DUE = '(due_at <= @now OR due_at > @now + 10000)';
 const WHOSE = 'skill = @skill AND owner IS @owner';
 
 export class OutboxStore {
@@ -75,6 +79,8 @@ export class OutboxStore {
   readonly #lua: LuaService;
   /** Prepared on the reader: they are asked again and again. */
   readonly #statements = new Map<string, ReturnType<Database['prepareRead']>>();
+
+  #load: ReturnType<Database['prepare']> | undefined;
 
   /** @throws GC_LOCKED */
   constructor(db: Database, lua: LuaService) {
@@ -86,17 +92,18 @@ export class OutboxStore {
 
   /** What a skill has in the outbox. Inside a transaction. */
   load(skill: string): { readonly rows: number; readonly bytes: number } {
-    return this.#db
-      .prepare('SELECT count(*) AS rows, coalesce(sum(bytes), 0) AS bytes FROM _skill_http WHERE skill = ?')
-      .get(skill) as { rows: number; bytes: number };
+    this.#load ??= this.#db.prepare(
+      'SELECT count(*) AS rows, coalesce(sum(bytes), 0) AS bytes FROM _skill_http WHERE skill = ?',
+    );
+    return this.#load.get(skill) as { rows: number; bytes: number };
   }
 
   /** Inside the transaction that asks. */
   add({ id, skill, owner, request, callback, now }: NewRow): void {
     const { body, context, ...rest } = request;
     this.#db.run(
-      `INSERT INTO _skill_http(id, skill, owner, request, body, context, callback, bytes, created_at, due_at)
-       VALUES (@id, @skill, @owner, @request, @body, @context, @callback, @bytes, @now, @now)`,
+      `INSERT INTO _skill_http(id, skill, owner, request, body, context, callback, bytes, created_at)
+       VALUES (@id, @skill, @owner, @request, @body, @context, @callback, @bytes, @now)`,
       {
         id,
         skill,
@@ -113,54 +120,50 @@ export class OutboxStore {
 
   /** Skills that have something to send or to handle now. */
   due(now: number): readonly string[] {
-    return this.#read('SELECT DISTINCT skill FROM _skill_http WHERE due_at <= ?').pluck().all(now) as string[];
+    return this.#read(`SELECT DISTINCT skill FROM _skill_http WHERE ${DUE}`).pluck().all({ now }) as string[];
   }
 
   /** Rows that wait to be sent, oldest first. */
-  unsent(sender: Sender, now: number, limit: number): readonly number[] {
-    return this.#read(
-      `SELECT seq FROM _skill_http WHERE ${WHOSE} AND answer IS NULL AND due_at <= @now ORDER BY seq LIMIT @limit`,
-    )
+  unsent(sender: Sender, now: number, limit: number): readonly string[] {
+    return this.#read(`SELECT id FROM _skill_http WHERE ${WHOSE} AND answered = 0 AND ${DUE} ORDER BY seq LIMIT @limit`)
       .pluck()
-      .all({ ...sender, now, limit }) as number[];
+      .all({ ...sender, now, limit }) as string[];
   }
 
   /** How many answers wait to be handled. */
   answered(sender: Sender): number {
-    return this.#read(`SELECT count(*) FROM _skill_http WHERE ${WHOSE} AND answer IS NOT NULL`)
+    return this.#read(`SELECT count(*) FROM _skill_http WHERE ${WHOSE} AND answered = 1`)
       .pluck()
       .get({ ...sender }) as number;
   }
 
   /** The oldest row whose answer is to be handled now. */
-  nextAnswered(sender: Sender, now: number): number | undefined {
-    return this.#read(
-      `SELECT seq FROM _skill_http WHERE ${WHOSE} AND answer IS NOT NULL AND due_at <= @now ORDER BY seq LIMIT 1`,
-    )
+  nextAnswered(sender: Sender, now: number): string | undefined {
+    return this.#read(`SELECT id FROM _skill_http WHERE ${WHOSE} AND answered = 1 AND ${DUE} ORDER BY seq LIMIT 1`)
       .pluck()
-      .get({ ...sender, now }) as number | undefined;
+      .get({ ...sender, now }) as string | undefined;
   }
 
   /** What is to be sent; undefined when it has been answered or is gone. */
-  request(seq: number): (HttpRequest & { readonly id: string }) | undefined {
-    const row = this.#read(`${ROW} WHERE seq = ?`).get(seq) as StoredRow | undefined;
-    return row === undefined || row.answer !== null ? undefined : { id: row.id, ...requestOf(row) };
+  request(id: string): HttpRequest | undefined {
+    const row = this.#read(`${ROW} WHERE id = ?`).get(id) as StoredRow | undefined;
+    return row === undefined || row.answer !== null ? undefined : requestOf(row);
   }
 
   /** Stores the answer, unless there is one. Inside a transaction. */
-  answer(seq: number, { body, ...rest }: HttpAnswer, now: number): void {
+  answer(id: string, { body, ...rest }: HttpAnswer): void {
     this.#db.run(
-      'UPDATE _skill_http SET answer = ?, answer_body = ?, due_at = ?, body = NULL WHERE seq = ? AND answer IS NULL',
-      [JSON.stringify(rest), body ?? null, now, seq],
+      'UPDATE _skill_http SET answered = 1, answer = ?, answer_body = ?, body = NULL WHERE id = ? AND answered = 0',
+      [JSON.stringify(rest), body ?? null, id],
     );
   }
 
   /** Takes an answered row out. Inside the transaction that handles it. */
-  take(seq: number): AnsweredRow | undefined {
-    const row = this.#db.prepare(`${ROW} WHERE seq = ?`).get(seq) as StoredRow | undefined;
+  take(id: string): AnsweredRow | undefined {
+    const row = this.#db.prepare(`${ROW} WHERE id = ?`).get(id) as StoredRow | undefined;
     if (row?.answer === undefined || row.answer === null) return undefined;
-    this.remove(seq);
-    const { id, callback, context } = row;
+    this.remove(id);
+    const { callback, context } = row;
     return {
       id,
       request: requestOf(row),
@@ -178,21 +181,21 @@ export class OutboxStore {
     };
   }
 
-  /** Writes down that handling the answer failed. Inside a transaction. */
-  failed(seq: number, error: string): { readonly id: string; readonly attempts: number } {
-    this.#db.run('UPDATE _skill_http SET attempts = attempts + 1, error = ? WHERE seq = ?', [error, seq]);
-    const row = this.#db.prepare('SELECT id, attempts FROM _skill_http WHERE seq = ?').get(seq);
-    return (row ?? { id: '', attempts: 0 }) as { id: string; attempts: number };
+  /** Writes down that handling the answer failed; returns how often that is now. Inside a transaction. */
+  failed(id: string, error: string): number {
+    this.#db.run('UPDATE _skill_http SET attempts = attempts + 1, error = ? WHERE id = ?', [error, id]);
+    const attempts = this.#db.prepare('SELECT attempts FROM _skill_http WHERE id = ?').pluck().get(id);
+    return (attempts as number | undefined) ?? 0;
   }
 
   /** Inside a transaction. */
-  postpone(seq: number, until: number): void {
-    this.#db.run('UPDATE _skill_http SET due_at = ? WHERE seq = ?', [until, seq]);
+  postpone(id: string, until: number): void {
+    this.#db.run('UPDATE _skill_http SET due_at = ? WHERE id = ?', [until, id]);
   }
 
   /** Inside a transaction. */
-  remove(seq: number): void {
-    this.#db.run('DELETE FROM _skill_http WHERE seq = ?', [seq]);
+  remove(id: string): void {
+    this.#db.run('DELETE FROM _skill_http WHERE id = ?', [id]);
   }
 
   /** Forgets a skill. Inside a transaction. */
@@ -200,20 +203,27 @@ export class OutboxStore {
     this.#db.run('DELETE FROM _skill_http WHERE skill = ?', [skill]);
   }
 
-  #read(sql: string): ReturnType<Database['prepareRead']> {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepareRead(sql)));
-    return statement;
+  /** Whether other processes' own scripts have asked for something. */
+  othersAsked({ skill, owner }: Sender): boolean {
+    return (
+      this.#read('SELECT 1 FROM _skill_http WHERE skill = ? AND owner <> ? LIMIT 1').get(skill, owner) !== undefined
+    );
   }
 
   /** Takes over what scripts of processes that are gone had asked for. Inside a transaction. */
   adopt({ skill, owner }: Sender, before: number): void {
-    this.#db.run('UPDATE _skill_http SET owner = ? WHERE skill = ? AND owner <> ? AND due_at < ?', [
+    this.#db.run('UPDATE _skill_http SET owner = ? WHERE skill = ? AND owner <> ? AND created_at < ?', [
       owner,
       skill,
       owner,
       before,
     ]);
+  }
+
+  #read(sql: string): ReturnType<Database['prepareRead']> {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepareRead(sql)));
+    return statement;
   }
 }
 

@@ -29,8 +29,6 @@ export interface Schedule {
 const MIN_EVERY_MS = 1000;
 /** Longest interval and delay: ten years. */
 const MAX_MS = 3650 * 86_400_000;
-/** Clocks are corrected by a little all the time; that is no reason to plan anew. */
-const MAX_SLACK_MS = 1000;
 
 /** @throws GC_BAD_ARGUMENT */
 export function everySchedule(spec: unknown, call = 'scheduler.every'): Schedule {
@@ -42,7 +40,7 @@ export function everySchedule(spec: unknown, call = 'scheduler.every'): Schedule
     intervalMs,
     first: (now) => now + intervalMs,
     next: (served, now) => served + Math.max(1, Math.floor((now - served) / intervalMs) + 1) * intervalMs,
-    isTooFar: (planned, now) => planned - now > intervalMs + slack(intervalMs),
+    isTooFar: (planned, now) => planned - now > intervalMs,
   };
 }
 
@@ -56,7 +54,7 @@ export function afterSchedule(spec: unknown, call = 'scheduler.after'): Schedule
     intervalMs,
     first: (now) => now + intervalMs,
     next: () => undefined,
-    isTooFar: (planned, now) => planned - now > intervalMs + slack(intervalMs),
+    isTooFar: (planned, now) => planned - now > intervalMs,
   };
 }
 
@@ -150,5 +148,4 @@ function parseCron(spec: string, timezone: string, call: string): Cron {
   throw bad(`${call}: "${spec}" is not a cron text; ${form}`);
 }
 
-const slack = (intervalMs: number): number => Math.min(MAX_SLACK_MS, intervalMs / 10);
 const bad = (message: string): GlyphError => new GlyphError('GC_BAD_ARGUMENT', message);

@@ -1,5 +1,5 @@
 /**
- * Runs the jobs of all Lua states of this host when they are due: one timer, set to the soonest.
+ * Runs the jobs of all Lua states of this host when they are due: one timer, set to the soonest, and a look at the clock now and then.
  *
  * Invariants: a job never overlaps itself; what the file says counts, and is looked at inside the transaction of the run;
  * however a run ends, the job is planned again. Where this host may not run a skill's jobs, no timer is set for them.
@@ -12,8 +12,10 @@ import type { Job, JobTable } from './job-table.ts';
 import { scheduleOf } from './schedule.ts';
 import type { JobRow, JobStore, Plan } from './store.ts';
 
-/** Longest sleep: then the clock is looked at, which may have been set, or have gone on while the machine slept. */
-const MAX_SLEEP_MS = 60_000;
+/** How often the clock is looked at, which may have been set, or have gone on while the machine slept. */
+const LOOK_MS = 60_000;
+/** Longest time a timer of Node can wait; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A database that is locked or full is no fault of the job's: it is tried again so soon. */
 const OUTSIDE_PAUSE_MS = 1000;
 const OUTSIDE: ReadonlySet<string> = new Set([
@@ -46,6 +48,7 @@ export class Scheduler implements RunTools {
   readonly #flights = new Set<string>();
   #timer: Timer | undefined;
   #timerAt = 0;
+  #look: Timer | undefined;
   /** The time when it was last looked at. */
   #seen = 0;
   #closed = false;
@@ -92,21 +95,33 @@ export class Scheduler implements RunTools {
 
   close(): void {
     this.#closed = true;
-    this.#timer?.cancel();
+    this.#rest();
   }
 
   /** Sets the timer to the soonest job. */
   arm(): void {
     if (this.#closed) return;
     const soonest = this.#soonest();
+    if (soonest === undefined) {
+      this.#rest();
+      return;
+    }
     if (this.#timer !== undefined && this.#timerAt === soonest) return;
     this.#timer?.cancel();
-    this.#timer = undefined;
-    if (soonest === undefined) return;
     this.#timerAt = soonest;
-    const pause = Math.min(Math.max(0, soonest - this.clock.now()), MAX_SLEEP_MS);
+    const pause = Math.min(Math.max(0, soonest - this.clock.now()), MAX_TIMER_MS);
     // Not in the context of the transaction that a job was asked for in.
-    this.#timer = this.#db.outside(() => this.clock.timeout(() => this.#wake(), pause));
+    this.#db.outside(() => {
+      this.#timer = this.clock.timeout(() => this.#wake(), pause);
+      this.#look ??= this.clock.interval(() => this.#wake(), LOOK_MS);
+    });
+  }
+
+  /** There is nothing to wait for. */
+  #rest(): void {
+    this.#timer?.cancel();
+    this.#look?.cancel();
+    this.#timer = this.#look = undefined;
   }
 
   #soonest(): number | undefined {
@@ -121,6 +136,8 @@ export class Scheduler implements RunTools {
   }
 
   #wake(): void {
+    // Set anew in any case: how long it has to wait depends on the clock.
+    this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#closed || !this.#db.sqlite.open) return;
     const now = this.clock.now();
@@ -147,7 +164,7 @@ export class Scheduler implements RunTools {
     try {
       const next = await skill.run(`scheduler.${job.schedule.kind}`, run.work);
       if (next === undefined) this.#mayNot(table, job);
-      else this.#goOn(skill.id, job, next.plan);
+      else this.#moveOn(table, job, next.plan);
     } catch (error) {
       this.#failed(table, job, error, run.seen() ?? job);
     } finally {
@@ -177,15 +194,6 @@ export class Scheduler implements RunTools {
     job.wakeAt = next.dueAt;
   }
 
-  /** Plans the job that ran, and the one of the same name in a state that has come since. */
-  #goOn(skill: string, job: Job, next: Plan | undefined): void {
-    const was = job.plan.scheduledAt;
-    for (const table of this.#tables) {
-      const known = table.skill.id === skill ? table.jobs.get(job.id) : undefined;
-      if (known !== undefined && (known === job || known.plan.scheduledAt === was)) this.#moveOn(table, known, next);
-    }
-  }
-
   #failed(table: JobTable, job: Job, error: unknown, seen: { readonly plan: Plan; readonly failures: number }): void {
     if (this.#closed) return;
     const now = this.clock.now();
@@ -201,6 +209,7 @@ export class Scheduler implements RunTools {
     skill.log(
       'error',
       `The job ${job.name ?? job.id} (${job.schedule.kind} ${job.schedule.spec}) failed: ${message}. ${again}`,
+      error,
     );
     if (job.name === undefined) {
       job.failures = failures;
@@ -208,7 +217,7 @@ export class Scheduler implements RunTools {
     } else {
       this.store.failed({ skill: skill.id, name: job.name }, seen.plan.scheduledAt, { next, error: message, now });
     }
-    this.#goOn(skill.id, job, next);
+    this.#moveOn(table, job, next);
   }
 
   /** The clock was set back: what was planned for the old future is planned from the new present. */
@@ -246,7 +255,7 @@ export class Scheduler implements RunTools {
       const schedule = scheduleOf(row);
       table.adopt({ id: name, name, schedule, jitterMs, target, plan, wakeAt: plan.dueAt, runs: 0, failures: 0 });
     } catch (error) {
-      table.skill.log('error', `The job ${name} cannot be taken up again: ${messageOf(error)}`);
+      table.skill.log('error', `The job ${name} cannot be taken up again: ${messageOf(error)}`, error);
     }
   }
 }

@@ -41,8 +41,8 @@ export interface SkillHandle {
    * @throws GC_TRANSACTION outside one
    */
   whenSettled(then: { readonly committed?: () => void; readonly rolledBack?: () => void }): void;
-  /** Writes a line to the skill's log. */
-  log(level: LogLevel, message: string): void;
+  /** Writes a line to the skill's log; with the error it tells of, its Lua traceback too. */
+  log(level: LogLevel, message: string, error?: unknown): void;
   /**
    * The error for an undeclared use: `The skill x may not <what>. Its manifest.json would need "permissions": { <wanted> }`.
    * @example skill.refusal('use timers', '"schedule": true')

@@ -97,6 +97,8 @@ export class SkillGuard implements Guard {
     if (known !== undefined) return known;
     this.#own = undefined;
     refuseAlways(access, sql, this.#who);
+    const call = unboundedCall(sql);
+    if (call !== undefined) throw never(this.#who, `call ${call} with a size that only shows when it runs`, sql, SIZED);
     if (access.kind === 'schema') {
       const after = this.#schema.check(sql, access);
       this.#checkReads(sql, access, access);
@@ -187,8 +189,6 @@ export class SkillGuard implements Guard {
   }
 
   #checkRun(sql: string, access: Access): void {
-    const call = unboundedCall(sql);
-    if (call !== undefined) throw never(this.#who, `call ${call} with a size that only shows when it runs`, sql, SIZED);
     const [opaque] = access.opaque;
     if (opaque !== undefined) throw never(this.#who, `run this statement. ${opaque}`, sql);
     if (access.recursive && !this.#granted.database.recursive)
@@ -252,7 +252,8 @@ export class SkillGuard implements Guard {
 
 /** CREATE TABLE … AS cannot have a meter. */
 const isFilledFromLoops = (sql: string, access: Access, meter: Meter): boolean => {
-  if (access.schemaChange?.object !== 'table' || access.directReads.size + access.virtualTables.size === 0) return false;
+  if (access.schemaChange?.object !== 'table' || access.directReads.size + access.virtualTables.size === 0)
+    return false;
   const { tables, virtual } = meter.loops(sql);
   return tables + virtual > 1;
 };

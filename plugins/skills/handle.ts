@@ -41,7 +41,7 @@ export function createHandle({ id, isHost, runtime, permissions, state }: Handle
     run: <T>(phase: string, work: (call: CallLua) => T) =>
       db.outside(() => inLua(db, () => (mayRun() ? state().inBackground(phase, work) : undefined))),
     whenSettled: (then) => notesOf(runningTransaction(runtime, id)).add(then),
-    log: (level, message) => runtime.logs.add(id, level, message),
+    log: (level, message, error) => runtime.logs.add(id, level, message, error),
     refusal: (what, wanted) => missing(id, what, wanted),
   };
 }

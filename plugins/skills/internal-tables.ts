@@ -101,10 +101,15 @@ export class InternalTables {
     const filters: string[] = [];
     const standIns: string[] = [];
     for (const name of wanted) {
-      const columns = this.#options.db.prepare(`SELECT * FROM main.${name}`).columns().map((column) => quoteName(column.name));
+      const columns = this.#options.db
+        .prepare(`SELECT * FROM main.${name}`)
+        .columns()
+        .map((column) => quoteName(column.name));
       const where = `${FILTERS.get(name)?.(scope)} AND likely(${TICK}(${columns[0] ?? '1'}))`;
       filters.push(`${name} AS (SELECT * FROM main.${name} WHERE ${where})`);
-      standIns.push(`${name} AS (SELECT ${columns.map((column) => `j.value AS ${column}`).join(', ')} FROM json_each('[]') AS j)`);
+      standIns.push(
+        `${name} AS (SELECT ${columns.map((column) => `j.value AS ${column}`).join(', ')} FROM json_each('[]') AS j)`,
+      );
     }
     return { sql: withExpressions(sql, tokens, filters), proof: withExpressions(sql, tokens, standIns) };
   }

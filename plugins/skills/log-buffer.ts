@@ -38,7 +38,7 @@ export class LogBuffer {
     const line: SkillLogLine = { skill, at: clock.now(), level, message: text };
     keep(this.#lines, line);
     keep(this.#unwritten, line);
-    logger[level](`[${skill}] ${text}`, { skill });
+    logger[level](`[${skill}] ${text}`, error === undefined ? { skill } : { skill, error });
     this.#timer ??= clock.timeout(() => {
       this.#timer = undefined;
       this.flush();

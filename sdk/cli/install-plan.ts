@@ -5,7 +5,9 @@ import { count, formatBytes, note, paint, printable } from './output.ts';
 /** To stderr: it is about the result, and no part of it. */
 export function showInstallPlan(plan: InstallPlan): void {
   const { version, previous, name, description, author, source, resolved, signature } = plan;
-  note(`${bold(plan.id)} ${previous === undefined ? version : `${previous} → ${version}`}  ${printable(name)}`);
+  note(
+    `${bold(plan.id)} ${previous === undefined || previous === version ? version : `${previous} → ${version}`}  ${printable(name)}`,
+  );
   if (description !== undefined) note(`  ${printable(description)}`);
   const rows: readonly (readonly [string, string])[] = [
     ['from', source],

@@ -24,7 +24,11 @@ export function printTest({ name, state, ms, failure, logs, line }: SkillTest, d
   const time = state === 'skipped' ? paint('dim', 'skipped') : paint(ms > SLOW_MS ? 'yellow' : 'dim', formatMs(ms));
   const title = state === 'skipped' ? paint('dim', printable(name)) : printable(name);
   print(`  ${mark} ${title} ${time}`);
-  const shownLogs = failure === undefined ? logs.filter(({ skill }) => skill === 'test.lua') : logs;
+  // A test that passed shows what it printed itself; a failure is not told twice.
+  const shownLogs =
+    failure === undefined
+      ? logs.filter(({ skill }) => skill === 'test.lua')
+      : logs.filter(({ message }) => !message.startsWith(failure.message));
   if (failure !== undefined)
     printFailure({ ...failure, line: failure.line === 0 && failure.file === 'test.lua' ? line : failure.line }, dir);
   if (failure !== undefined && shownLogs.length > 0) print(`${INDENT}${paint('dim', 'logged:')}`);

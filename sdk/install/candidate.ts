@@ -112,7 +112,11 @@ export function missingDependencies(dir: string, { dependencies }: Manifest): re
 }
 
 /** Folders of the skills that one needs, those they need before them. */
-export function dependencyFolders(dir: string, { dependencies }: Manifest, seen = new Set<string>()): readonly string[] {
+export function dependencyFolders(
+  dir: string,
+  { dependencies }: Manifest,
+  seen = new Set<string>(),
+): readonly string[] {
   return Object.keys(dependencies).flatMap((id) => {
     if (seen.has(id)) return [];
     seen.add(id);

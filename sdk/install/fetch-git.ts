@@ -40,7 +40,9 @@ export async function fetchGit(
   const inside = ['--git-dir', repository];
   const only = ['--quiet', '--depth=1', '--no-tags', '--no-recurse-submodules', '--no-auto-maintenance'];
   await git([...inside, 'fetch', ...only, '--', source.url, source.ref], env);
-  const commit = (await git([...inside, 'rev-parse', '--verify', 'FETCH_HEAD^{commit}'], plain)).toString('utf8').trim();
+  const commit = (await git([...inside, 'rev-parse', '--verify', 'FETCH_HEAD^{commit}'], plain))
+    .toString('utf8')
+    .trim();
   const tree = source.folder === '' ? commit : `${commit}:${source.folder}`;
   const tar = await git([...inside, 'archive', '--format=tar', tree], plain, MAX_UNPACKED_BYTES);
   return { files: await readTar(tar), resolved: commit };

@@ -71,7 +71,7 @@ async function installWith(
   activator: Activator | undefined,
 ): Promise<InstallResult> {
   // One that cannot be read is said before anything is fetched, let alone moved.
-  readLock(dir);
+  const lock = readLock(dir);
   const fetched = await fetchSkill(source, swap.root);
   const id = idOf(fetched.files);
   refuseItself(source, join(dir, id));
@@ -85,7 +85,7 @@ async function installWith(
   }
   await ask(plan, options);
   if (isThere) setLockEntry(dir, id, installed?.entry ?? entryOf(plan));
-  else swap.install(id, installed?.entry, entryOf(plan));
+  else swap.install(id, lock[id], entryOf(plan));
   if (activator === undefined) return { ...plan, changed: !isThere };
   try {
     const report = await activator.activate(plan, dependencyFolders(dir, checked.manifest));

@@ -21,9 +21,13 @@ export function writeNewKey(file: string): { readonly publicFile: string; readon
     writeFileSync(publicFile, publicKey.export({ type: 'spki', format: 'pem' }), { flag: 'wx' });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') {
-      throw new GlyphError('GC_BAD_ARGUMENT', `${messageOf(error).includes('.pub') ? publicFile : file} exists already`, {
-        hint: 'A key is never overwritten: choose another file.',
-      });
+      throw new GlyphError(
+        'GC_BAD_ARGUMENT',
+        `${messageOf(error).includes('.pub') ? publicFile : file} exists already`,
+        {
+          hint: 'A key is never overwritten: choose another file.',
+        },
+      );
     }
     throw error;
   }
@@ -80,7 +84,10 @@ export const toBase64 = (publicKey: KeyObject): string =>
 
 /** `SHA256:` and base64 of the key's DER, as ssh shows keys. */
 export const keyIdOf = (publicKey: KeyObject): string =>
-  `SHA256:${createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('base64').replace(/=+$/, '')}`;
+  `SHA256:${createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64')
+    .replace(/=+$/, '')}`;
 
 function fail(why: string): never {
   throw new Error(why);

@@ -50,7 +50,12 @@ export interface ActivateOptions {
 }
 
 /** Installs or upgrades the skill of a folder on a database. @throws GC_SKILL_FAILED, GC_DOWNGRADE …, with the row of the skill as it was */
-export async function activateOn(filename: string, id: string, folder: string, options: ActivateOptions): Promise<SkillReport> {
+export async function activateOn(
+  filename: string,
+  id: string,
+  folder: string,
+  options: ActivateOptions,
+): Promise<SkillReport> {
   const before = readRow(filename, id);
   try {
     return await inOwnHost(filename, options.host, async (skills) => {
@@ -77,7 +82,12 @@ export function activated(report: SkillReport): SkillReport {
 }
 
 /** Takes a skill's data out of a database: `on_uninstall`, tables, everything known of it. */
-export async function uninstallOn(filename: string, id: string, folder: string | undefined, host: OwnHostOptions): Promise<void> {
+export async function uninstallOn(
+  filename: string,
+  id: string,
+  folder: string | undefined,
+  host: OwnHostOptions,
+): Promise<void> {
   const before = readRow(filename, id);
   try {
     // A skill that may not run is loaded without being started, so that only on_uninstall is called.

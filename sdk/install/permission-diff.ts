@@ -32,12 +32,14 @@ export function linesOf(permissions: Permissions): readonly PermissionLine[] {
 }
 
 function flatten(value: unknown, key: string): readonly (readonly [string, string])[] {
-  if (Array.isArray(value)) return value.map((item) => [key, String(item)] as const);
+  if (Array.isArray(value)) return value.map((item) => [key, textOf(item)] as const);
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value).flatMap(([name, inner]) => flatten(inner, key === '' ? name : `${key}.${name}`));
   }
-  return value === false || value === undefined ? [] : [[key, String(value)]];
+  return value === false || value === undefined ? [] : [[key, textOf(value)]];
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 function without(lines: readonly PermissionLine[], others: readonly PermissionLine[]): readonly PermissionLine[] {
   const known = new Set(others.map(({ key, value }) => `${key}\0${value}`));

@@ -54,23 +54,35 @@ export function planOf({ options, dir, source, fetched, checked, installed }: Pl
 function refuseUntrusted(id: string, signature: Signature | undefined, keys: readonly string[] | undefined): void {
   if (keys === undefined || signature?.trusted === true) return;
   const why = signature === undefined ? 'is not signed' : `is signed by ${signature.keyId}, which is not trusted`;
-  throw new GlyphError('GC_NOT_TRUSTED', `The skill ${id} ${why}, and only skills signed by a trusted key are installed`, {
-    hint: 'Trust its key (skills.trustedKeys, --trusted-key), or install it all the same with --force.',
-    skill: id,
-  });
+  throw new GlyphError(
+    'GC_NOT_TRUSTED',
+    `The skill ${id} ${why}, and only skills signed by a trusted key are installed`,
+    {
+      hint: 'Trust its key (skills.trustedKeys, --trusted-key), or install it all the same with --force.',
+      skill: id,
+    },
+  );
 }
 
 function refuseOverwriting(folder: string, version: string, { manifest, entry, hash }: Installed): void {
   if (manifest !== undefined && semver.lt(version, manifest.version)) {
-    throw new GlyphError('GC_DOWNGRADE', `${folder} holds version ${manifest.version}, which is newer than ${version}`, {
-      hint: 'Install it all the same with --force; a database on which the newer one has run may not suit the older.',
-      skill: manifest.id,
-    });
+    throw new GlyphError(
+      'GC_DOWNGRADE',
+      `${folder} holds version ${manifest.version}, which is newer than ${version}`,
+      {
+        hint: 'Install it all the same with --force; a database on which the newer one has run may not suit the older.',
+        skill: manifest.id,
+      },
+    );
   }
   if (entry !== undefined && entry.hash !== hash) {
-    throw new GlyphError('GC_INSTALL_REFUSED', `${folder} was changed since it was installed; the changes would be lost`, {
-      hint: 'Keep a copy of them, then install with --force.',
-    });
+    throw new GlyphError(
+      'GC_INSTALL_REFUSED',
+      `${folder} was changed since it was installed; the changes would be lost`,
+      {
+        hint: 'Keep a copy of them, then install with --force.',
+      },
+    );
   }
 }
 
@@ -88,9 +100,13 @@ function warningsOf(
       ? ['The folder it replaces was not installed by this command; its files are lost.']
       : []),
     ...(entry !== undefined && entry.hash !== before ? ['What was changed since it was installed is lost.'] : []),
-    ...(manifest?.version === version && before !== hash ? [`It has other files than version ${version} that is here.`] : []),
+    ...(manifest?.version === version && before !== hash
+      ? [`It has other files than version ${version} that is here.`]
+      : []),
     ...(wasSigned !== undefined && wasSigned !== signature?.keyId
-      ? [`The version that is here was signed by ${wasSigned}; this one ${signature === undefined ? 'is not signed' : 'by another key'}.`]
+      ? [
+          `The version that is here was signed by ${wasSigned}; this one ${signature === undefined ? 'is not signed' : 'by another key'}.`,
+        ]
       : []),
     ...(trustedKeys !== undefined && signature?.trusted !== true ? ['No key that you trust has signed it.'] : []),
   ];

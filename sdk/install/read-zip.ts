@@ -39,7 +39,8 @@ export async function readZip(archive: Uint8Array): Promise<SkillFiles> {
 /** In the old character set of zip, control characters stand for pictures; nobody means those. */
 function nameOf({ generalPurposeBitFlag, fileNameRaw, extraFields }: Entry): string {
   const name = getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
-  if (fileNameRaw.some((byte) => byte < 0x20 || byte === 0x7f)) throw badEntry(name, 'whose name holds a control character');
+  if (fileNameRaw.some((byte) => byte < 0x20 || byte === 0x7f))
+    throw badEntry(name, 'whose name holds a control character');
   return name;
 }
 
@@ -47,7 +48,10 @@ async function take(zip: ZipFile, entry: Entry, files: PackageFiles): Promise<vo
   const name = nameOf(entry);
   const type = (entry.externalFileAttributes >>> 16) & TYPE;
   if (type !== 0 && type !== FILE && type !== FOLDER) {
-    throw badEntry(name, `which is ${type === LINK ? 'a symbolic link' : 'no file'}; a skill has files and folders only`);
+    throw badEntry(
+      name,
+      `which is ${type === LINK ? 'a symbolic link' : 'no file'}; a skill has files and folders only`,
+    );
   }
   if (name.endsWith('/')) {
     if (entry.uncompressedSize !== 0) throw badEntry(name, 'a folder that holds data');

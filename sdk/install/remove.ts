@@ -103,7 +103,10 @@ export function tablesOf(connection: Connection, id: string): RemovePlan['tables
     .pluck()
     .all(id) as string[];
   const count = (name: string): number =>
-    connection.prepare(`SELECT count(*) FROM ${quoteName(name)}`).pluck().get() as number;
+    connection
+      .prepare(`SELECT count(*) FROM ${quoteName(name)}`)
+      .pluck()
+      .get() as number;
   return names.map((name) => ({ name, rows: count(name) }));
 }
 

@@ -27,7 +27,8 @@ export type SkillSource =
 const NPM_NAME = /^(@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~][a-z0-9._~-]*$/i;
 const TAG = /^[a-z][a-z0-9._-]*$/i;
 const REF = /^[a-z0-9_][a-z0-9_./+@-]*$/i;
-const FORMS = 'A folder, FILE.tgz, FILE.zip, npm:NAME@RANGE, git+file:PATH, git+https://… or git+ssh://… (#REF, #REF:FOLDER).';
+const FORMS =
+  'A folder, FILE.tgz, FILE.zip, npm:NAME@RANGE, git+file:PATH, git+https://… or git+ssh://… (#REF, #REF:FOLDER).';
 
 /** @throws GC_BAD_ARGUMENT */
 export function parseSource(source: unknown): SkillSource {

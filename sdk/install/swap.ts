@@ -4,7 +4,16 @@
  * Invariants: every move is a rename within the skills folder, and is written down before it is made, so that after a crash
  * {@link repair} finishes it or takes it back; until the new folder is in place the old state counts, from then on the new one.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { setLockEntry } from './lock-file.ts';
 import type { LockEntry } from './lock-file.ts';

@@ -46,20 +46,21 @@ export function namesIn(source: string): LuaNames {
   const ownMembers = new Set<string>();
   const calls: LuaCall[] = [];
   for (const [index, token] of tokens.entries()) {
-    if (token.kind !== 'name' || isField(tokens, index) || isKey(tokens, index) || isLabel(tokens, index)) continue;
+    if (token.kind !== 'name' || !isVariable(tokens, index)) continue;
     const { text: name, line } = token;
     const path = pathAt(tokens, index);
-    const isSet = is(tokens[index - 1], 'function') || setsAt(tokens, index);
+    const isDefined = is(tokens[index - 1], 'function');
+    const isSet = isDefined || setsAt(tokens, index);
     if (locals.has(name)) continue;
     if (path.members.length === 0 && isSet) sets.push({ name, line });
     else reads.push({ name, line });
     const [first] = path.members;
     if (first === undefined) {
-      calls.push(...callAt(tokens, path.next, name, line));
+      if (!isDefined) calls.push(...callAt(tokens, path.next, name, line));
       continue;
     }
     const full = `${name}.${first}`;
-    if (is(tokens[index - 1], 'function') || is(tokens[path.next], '=')) ownMembers.add(full);
+    if (isDefined || is(tokens[path.next], '=')) ownMembers.add(full);
     else {
       members.push({ name: full, line });
       if (path.members.length === 1) calls.push(...callAt(tokens, path.next, full, line));
@@ -71,6 +72,9 @@ export function namesIn(source: string): LuaNames {
 
 const is = (token: LuaToken | undefined, text: string): boolean =>
   token !== undefined && token.kind !== 'string' && token.text === text;
+
+const isVariable = (tokens: readonly LuaToken[], index: number): boolean =>
+  ![isField, isKey, isLabel, isAttribute].some((isOther) => isOther(tokens, index));
 
 /** The name after a dot or colon. */
 const isField = (tokens: readonly LuaToken[], index: number): boolean =>
@@ -86,6 +90,10 @@ function isKey(tokens: readonly LuaToken[], index: number): boolean {
 
 const isLabel = (tokens: readonly LuaToken[], index: number): boolean =>
   is(tokens[index - 1], 'goto') || (is(tokens[index - 1], '::') && is(tokens[index + 1], '::'));
+
+/** `local x <const>`. */
+const isAttribute = (tokens: readonly LuaToken[], index: number): boolean =>
+  ['const', 'close'].includes(tokens[index]?.text ?? '') && is(tokens[index - 1], '<') && is(tokens[index + 1], '>');
 
 /** The bracket or block that a place stands in. */
 function innermostOpen(tokens: readonly LuaToken[], index: number): string | undefined {

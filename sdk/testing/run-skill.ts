@@ -10,11 +10,11 @@ import { createOperations } from './operations.ts';
 import { copySkills } from './skill-copies.ts';
 import type { SkillCopies } from './skill-copies.ts';
 import { SkillHost } from './skill-host.ts';
+import { TEST_FILE } from './test-log.ts';
 import { listTests, runPart } from './test-script.ts';
 import type { ListedTest } from './test-script.ts';
 import type { RunSkillOptions, SkillTest, SkillTestFailure, SkillTestResult } from './types.ts';
 
-const TEST_FILE = 'test.lua';
 const START = Date.UTC(2026, 0, 1);
 const TIMEOUT_MS = 10_000;
 

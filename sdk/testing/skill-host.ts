@@ -10,7 +10,6 @@ import type { ActionsService } from '../../plugins/actions/index.ts';
 import { createHttpPlugin } from '../../plugins/http/index.ts';
 import { findModule } from '../../plugins/lua/modules.ts';
 import type { HostFunction, LuaService } from '../lua-types.ts';
-import { HOST } from '../../plugins/skills/instance.ts';
 import type { LogLevel, SkillReport, SkillsService } from '../../plugins/skills/types.ts';
 import { GlyphCase } from '../glyphcase.ts';
 import { definePlugin } from '../plugin.ts';
@@ -20,6 +19,7 @@ import { Recorder } from './recorder.ts';
 import type { SkillCopies } from './skill-copies.ts';
 import { createTestClock } from './test-clock.ts';
 import type { TestClock } from './test-clock.ts';
+import { TEST_FILE, TestLog } from './test-log.ts';
 import type { SkillTestLog } from './types.ts';
 
 interface Services {
@@ -28,7 +28,12 @@ interface Services {
   readonly lua: LuaService;
 }
 
-const TEST_FILE = 'test.lua';
+interface Parts {
+  readonly clock: TestClock;
+  readonly copies: SkillCopies;
+  readonly log: TestLog;
+}
+
 const RUNTIME = readFileSync(new URL('./runtime.lua', import.meta.url), 'utf8');
 /** Rounds in which reactions wake each other before a test goes on all the same. */
 const MAX_ROUNDS = 100;
@@ -40,37 +45,38 @@ export class SkillHost implements AsyncDisposable {
   readonly #recorder: Recorder;
   readonly #network = new FakeNetwork();
   readonly #copies: SkillCopies;
-  /** Failures of each skill that the test was told of. */
-  readonly #told = new Map<string, Error>();
-  #logs: SkillTestLog[] = [];
+  readonly #log: TestLog;
+  readonly #totalChanges: { get(): unknown };
+  #written = -1;
 
   /** Opens the database and reads test.lua; the skills are not loaded yet. @throws what test.lua throws */
   static async open(copies: SkillCopies, startAt: number): Promise<SkillHost> {
     const clock = createTestClock(startAt);
     const { promise, resolve } = Promise.withResolvers<Services>();
-    const logs: SkillTestLog[] = [];
+    const log = new TestLog();
     const db = new GlyphCase(':memory:', {
       clock,
       capsule: { batchInterval: 0 },
       plugins: [door(resolve)],
-      logger: collecting(logs),
+      logger: log.logger,
     });
     try {
       await db.ready;
-      return await new SkillHost(db, await promise, clock, copies, logs).#prepare();
+      return await new SkillHost(db, await promise, { clock, copies, log }).#prepare();
     } catch (error) {
       await db.close();
       throw error;
     }
   }
 
-  private constructor(db: GlyphCase, services: Services, clock: TestClock, copies: SkillCopies, logs: SkillTestLog[]) {
+  private constructor(db: GlyphCase, services: Services, { clock, copies, log }: Parts) {
     this.#db = db;
     this.#services = services;
     this.clock = clock;
     this.#copies = copies;
     this.#recorder = new Recorder(services.skills);
-    this.#logs = logs;
+    this.#log = log;
+    this.#totalChanges = db.sqlite.prepare('SELECT total_changes()').pluck();
   }
 
   get id(): string {
@@ -78,7 +84,7 @@ export class SkillHost implements AsyncDisposable {
   }
 
   get logs(): readonly SkillTestLog[] {
-    return this.#logs;
+    return this.#log.lines;
   }
 
   get report(): SkillReport | undefined {
@@ -105,8 +111,6 @@ export class SkillHost implements AsyncDisposable {
   async reload(): Promise<void> {
     await this.#services.skills.reload(this.id);
     await this.rest();
-    const error = this.report?.error;
-    if (error !== undefined) throw error;
     this.assertActive();
   }
 
@@ -125,12 +129,8 @@ export class SkillHost implements AsyncDisposable {
   /** Waits until everything committed so far has been handled. @throws the first new failure of a skill */
   async rest(): Promise<void> {
     await this.#quiet();
-    const failed = this.#services.skills
-      .list()
-      .filter(({ id, error }) => error !== undefined && this.#told.get(id) !== error);
-    for (const { id, error } of failed) if (error !== undefined) this.#told.set(id, error);
-    const first = failed[0]?.error;
-    if (first !== undefined) throw first;
+    const [failure] = this.#log.takeFailures();
+    if (failure !== undefined) throw failure;
     const [request] = this.#network.takeUnanswered();
     if (request !== undefined) {
       throw new GlyphError(
@@ -145,12 +145,22 @@ export class SkillHost implements AsyncDisposable {
 
   /** Moves time on, or to a moment. @throws the first new failure of a skill */
   async moveClock(move: (rest: () => Promise<void>) => Promise<void>): Promise<void> {
-    await move(() => this.#quiet());
+    await move(() => this.#afterStep());
     await this.rest();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#db.close();
+  }
+
+  /** Most steps of the clock find nothing to do; only what has written is waited for. */
+  async #afterStep(): Promise<void> {
+    const { activity } = this.#network;
+    await new Promise((resolve) => setImmediate(resolve));
+    const written = this.#totalChanges.get() as number;
+    if (written === this.#written && activity === this.#network.activity) return;
+    this.#written = written;
+    await this.#quiet();
   }
 
   async #quiet(): Promise<void> {
@@ -159,7 +169,7 @@ export class SkillHost implements AsyncDisposable {
     for (let round = 0, before = ''; round < MAX_ROUNDS && before !== moved(); round++) {
       before = moved();
       await this.#db.flush().catch((error: unknown) => {
-        this.#logs.push({ skill: this.id, level: 'error', message: messageOf(error) });
+        this.#log.lines.push({ skill: this.id, level: 'error', message: messageOf(error) });
       });
       await skills.settled();
       // Actions and what listens to them take turns of the event loop, not of the clock.
@@ -224,23 +234,4 @@ function door(open: (services: Services) => void): ReturnType<typeof definePlugi
     requires: { skills: '^1.0.0', actions: '^1.0.0', lua: '^1.0.0' },
     activate: (ctx) => open({ skills: ctx.use('skills'), actions: ctx.use('actions'), lua: ctx.use('lua') }),
   });
-}
-
-/** Keeps what skills log. */
-function collecting(logs: SkillTestLog[]): {
-  readonly debug: (message: string) => void;
-  readonly info: (message: string) => void;
-  readonly warn: (message: string) => void;
-  readonly error: (message: string) => void;
-} {
-  const at =
-    (level: LogLevel) =>
-    (message: string, fields?: Readonly<Record<string, unknown>>): void => {
-      const skill = fields?.['skill'];
-      if (typeof skill !== 'string') return;
-      // What test.lua prints is in the log of the host's own state.
-      const who = skill === HOST ? TEST_FILE : skill;
-      logs.push({ skill: who, level, message: message.replace(`[${skill}] `, '') });
-    };
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

@@ -2,7 +2,8 @@
  * A clock that stands still until a test moves it.
  *
  * Invariants: timers fire in the order in which they fall due, each at its own time, and what one starts has come to rest
- * before the next fires. Polls of less than a second are no events: they fire once for each step between two that are.
+ * before the next fires. Intervals are how GlyphCase looks after itself, not events: each fires at most once between two
+ * events, as after a sleep of the machine, or a week would take minutes.
  */
 import type { Clock, Timer } from '../../kernel/clock.ts';
 
@@ -19,9 +20,6 @@ interface Waiting {
   readonly fn: () => void;
 }
 
-/** An interval shorter than this, in ms, is a poll. */
-const POLL_MS = 1000;
-
 export function createTestClock(start: number): TestClock {
   let now = start;
   const timers = new Set<Waiting>();
@@ -30,11 +28,11 @@ export function createTestClock(start: number): TestClock {
     timers.add(timer);
     return { cancel: () => void timers.delete(timer) };
   };
-  const isPoll = ({ every }: Waiting): boolean => every !== undefined && every < POLL_MS;
+  const isPoll = ({ every }: Waiting): boolean => every !== undefined;
   const fire = (timer: Waiting): void => {
     if (!timers.has(timer)) return;
     if (timer.every === undefined) timers.delete(timer);
-    else timer.at = isPoll(timer) ? now + timer.every : timer.at + timer.every;
+    else timer.at = now + timer.every;
     timer.fn();
   };
   const moveTo = async (end: number, rest: () => Promise<void>): Promise<void> => {

@@ -31,7 +31,10 @@ export const rowsPart: ApiPart = (api) => {
       throw new GlyphError(
         'GC_PERMISSION',
         `${call}: the condition reads an internal table, or joins too much: ${shorten(text)}`,
-        { hint: 'Read with glyphcase.query() first, or write the whole statement with glyphcase.execute().', skill: api.id },
+        {
+          hint: 'Read with glyphcase.query() first, or write the whole statement with glyphcase.execute().',
+          skill: api.id,
+        },
       );
     }
     return text;
