@@ -15,6 +15,7 @@ import {
   SECOND,
   START,
   TIMED,
+  wallClock,
 } from './62-scheduler-support.ts';
 import { loadSkill } from './60-skills-support.ts';
 import { settle, thrownBy } from './support.ts';
@@ -182,6 +183,16 @@ describe('every', () => {
     expect(runs(host)).toEqual([]);
     await host.pass(SECOND);
     expect(runs(host)).toEqual(['monthly']);
+  });
+
+  it('never asks for a timer that Node would fire at once', async () => {
+    const clock = wallClock();
+    const pauses: number[] = [];
+    const counting = { ...clock, timeout: (fn: () => void, ms: number) => (pauses.push(ms), clock.timeout(fn, ms)) };
+    const host = await schedulerHost({ schema: RUNS, clock: counting });
+    await load(host, onActivate('scheduler.every("3650d", note, { name = "decade" })'));
+    expect(Math.max(...pauses)).toBe(2 ** 31 - 1);
+    expect(host.scheduler.jobs()[0]?.dueAt).toBe(START + 3650 * DAY);
   });
 
   it('waits with one timer for all jobs and a look at the clock, and with none when there are no jobs', async () => {

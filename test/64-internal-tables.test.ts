@@ -145,6 +145,8 @@ describe('the others', () => {
     expect(await query(host, "SELECT count(*) > 3 AS triggers FROM sqlite_master WHERE type = 'trigger'")).toEqual([
       { triggers: 1 },
     ]);
+    const tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    expect(await query(host, tables)).toEqual([{ name: 'mine' }, { name: 'orders' }]);
     for (const text of [
       'SELECT * FROM main.sqlite_schema',
       'SELECT * FROM sqlite_temp_schema',

@@ -84,6 +84,8 @@ describe('a join that ends', () => {
     'SELECT a.*, b.y FROM a JOIN b ON b.a_id = a.id WHERE a.x = 3 ORDER BY a.id, b.id',
     'SELECT a.id, b.id AS b FROM a LEFT JOIN b ON b.a_id = a.id AND b.y > 100 WHERE a.id < 50 ORDER BY 1, 2',
     'SELECT a.id, count(b.id) AS n FROM a LEFT JOIN b ON b.a_id = a.id GROUP BY a.id ORDER BY 2 DESC, 1 LIMIT 20',
+    'SELECT a.rowid AS r, w.v FROM a JOIN w ON w.k = a.s WHERE a.rowid < 100 ORDER BY 1',
+    'SELECT id, x, y FROM a NATURAL JOIN b WHERE id < 9 ORDER BY id',
     'SELECT a.rowid AS r, b.rowid AS s FROM a JOIN b ON b.a_id = a.rowid WHERE r < 9 ORDER BY 1, 2',
     "SELECT a.id, w.v FROM a JOIN w ON w.k = a.s WHERE a.s = 'name 1' ORDER BY 1",
     'SELECT a.id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.a_id = a.id AND b.y > 2900) ORDER BY 1',

@@ -1,9 +1,9 @@
 /** types/*.d.lua name what Lua finds, and nothing else: for editors, and for `skill check`. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { GlyphCase } from '../sdk/index.ts';
+import { root } from './92-docs-support.ts';
 import { definitions, luaApi } from '../sdk/maintenance/lua-api.ts';
 import { CALLED } from '../sdk/maintenance/skill-check-names.ts';
 import { run } from './71-skill-support.ts';
@@ -43,6 +43,22 @@ test('the definitions name what a test finds', async () => {
   expect([...found, 'glyphcase.skill', 'glyphcase.config'].sort()).toEqual(sorted(globals, members));
 });
 
+test('the manual names every function and matcher of a test, and no other', () => {
+  const manual =
+    readFileSync(join(root, 'docs/skills.md'), 'utf8').split('\n## Testing a skill\n')[1]?.split('\n## ')[0] ?? '';
+  const cells = manual.split('\n').filter((line) => line.startsWith('| `')).map((line) => line.split(' | ')[0] ?? ''); // prettier-ignore
+  const named = cells.flatMap((cell) =>
+    [...cell.matchAll(/`([a-z_.]+)(?=\(|\.send_email)/g)].map((match) => match[1] ?? ''),
+  );
+  const { globals, members } = luaApi({ tests: true });
+  const skills = luaApi();
+  const own = [...globals, ...members].filter((name) => !skills.globals.has(name) && !skills.members.has(name));
+  const tables = ['clock', 'skill', 'actions', 'host'];
+  const matchers = readFileSync(definitions('glyphcase-test.d.lua'), 'utf8').matchAll(/^---@field (to_\w+)/gm);
+  const expected = [...own.filter((name) => !tables.includes(name)), ...[...matchers].map(([, name]) => `.${name}`)];
+  expect([...new Set(named)].filter((name) => name !== '.never.to_').sort()).toEqual(expected.sort());
+});
+
 test('the definitions name every function a skill may define', () => {
   const text = readFileSync(definitions('glyphcase.d.lua'), 'utf8');
   const aliases = [...text.matchAll(/^---@alias glyphcase\.((?:on|before|validate)_\w+) fun/gm)].map(
@@ -67,7 +83,6 @@ test('the definitions describe every parameter, in Lua that compiles', async () 
 });
 
 test('the definitions are in the package', () => {
-  const root = join(import.meta.dirname, '..');
   const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
   expect(files).toContain('types');
   expect(

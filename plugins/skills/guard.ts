@@ -242,11 +242,16 @@ export class SkillGuard implements Guard {
       return missing(this.#id, 'read the schema', databaseLine('read', 'sqlite_schema'), sql);
     if (unnamed !== undefined)
       return missing(this.#id, `read the table "${unnamed}"`, databaseLine('read', unnamed), sql);
-    const closed = mentioned.find((name) => this.#internals.standing(name) === 'closed') ?? opened;
+    const closed = mentioned.find((name) => this.#internals.standing(name) === 'closed');
     const named = mentioned.find((name) => this.#internals.standing(name) === 'named');
-    return named === undefined || closed !== opened
-      ? never(this.#who, `read the internal table "${closed}"`, sql, `Open to skills that name them are ${OPEN}.`)
-      : never(this.#who, `read "${named}" in this way`, sql, BY_NAME);
+    return closed === undefined && named !== undefined
+      ? never(this.#who, `read "${named}" in this way`, sql, BY_NAME)
+      : never(
+          this.#who,
+          `read the internal table "${closed ?? opened}"`,
+          sql,
+          `Open to skills that name them are ${OPEN}.`,
+        );
   }
 }
 

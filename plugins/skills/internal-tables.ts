@@ -158,5 +158,6 @@ const MAYBE = /sqlite_|_(?:capsule|skill|sync|scheduler|cache|glyphcase|http|cry
 
 function internalName(token: Token): string | undefined {
   const name = nameOf(token);
-  return name !== undefined && isInternal(name) ? name.toLowerCase() : undefined;
+  // Not the pattern of `name NOT LIKE 'sqlite_%'`.
+  return name !== undefined && isInternal(name) && /^\w+$/.test(name) ? name.toLowerCase() : undefined;
 }

@@ -5,7 +5,7 @@
  *
  * Invariant: the statement means the same. Where it would not, or would slip past the meter, it is refused.
  */
-import { nameOf, quoteName, sameName, tokenize } from '../../sdk/plugin.ts';
+import { isKeyword, nameOf, quoteName, sameName, tokenize } from '../../sdk/plugin.ts';
 import type { Access, Database, Token } from '../../sdk/plugin.ts';
 import { isInternal } from './permissions.ts';
 import { withExpressions } from './with-expressions.ts';
@@ -24,6 +24,8 @@ type Explainer = Database['sqlite'] & { explain(sql: string): { readonly detail:
 interface Relation {
   readonly name: string;
   readonly type: string;
+  /** 1 for a table WITHOUT ROWID. */
+  readonly wr: number;
 }
 
 /** The loops of a statement's plan. A row found by its rowid is none. */
@@ -80,10 +82,10 @@ export class Meter {
     if (virtual > MAX_UNMETERED && relations.virtual > MAX_UNMETERED) return undefined;
     if (relations.ordinary.length === 0) return sql;
     if (tokens.some((token, at) => tokens[at + 1]?.text === '.' && isSchemaName(token))) return undefined;
-    // Only where the statement asks for them: they would show in a `*`.
+    // Only where the statement asks for them: they would show in a `*`, and count in a NATURAL JOIN.
     const rowids = tokens.map((token) => (nameOf(token) ?? '').toLowerCase()).filter((name) => ROWID.test(name));
-    const hasStar = tokens.some((token, at) => isStar(token, tokens[at - 1]));
-    for (const extra of rowids.length === 0 || hasStar ? [[]] : [[], [...new Set(rowids)]]) {
+    const showsAll = tokens.some((token, at) => isStar(token, tokens[at - 1]) || isKeyword(token, 'NATURAL'));
+    for (const extra of rowids.length === 0 || showsAll ? [[]] : [[], [...new Set(rowids)]]) {
       const expressions = relations.ordinary.map((relation) => this.#through(relation, extra));
       const metered = withExpressions(sql, tokenize(sql), expressions);
       if (this.#prepares(metered)) return metered;
@@ -93,7 +95,9 @@ export class Meter {
 
   /** Ordinary tables and views that a statement may name, and how often it names something virtual. */
   #relationsIn(tokens: readonly Token[]): { readonly ordinary: readonly Relation[]; readonly virtual: number } {
-    const all = this.#db.prepare("SELECT name, type FROM pragma_table_list WHERE schema = 'main'").all() as Relation[];
+    const all = this.#db
+      .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'")
+      .all() as Relation[];
     const virtual = [...TABLE_VALUED, ...all.filter(({ type }) => type === 'virtual').map(({ name }) => name)];
     const names = (name: string) => (token: Token) => sameName(nameOf(token) ?? '', name);
     return {
@@ -104,10 +108,10 @@ export class Meter {
     };
   }
 
-  #through({ name, type }: Relation, rowids: readonly string[]): string {
+  #through({ name, type, wr }: Relation, rowids: readonly string[]): string {
     const table = `main.${quoteName(name)}`;
     const column = this.#db.prepare(`SELECT * FROM ${table}`).columns()[0]?.name ?? 'rowid';
-    const own = type === 'table' ? rowids.map((rowid) => `, ${rowid} AS ${rowid}`).join('') : '';
+    const own = type === 'table' && wr === 0 ? rowids.map((rowid) => `, ${rowid} AS ${rowid}`).join('') : '';
     return `${quoteName(name)} AS (SELECT *${own} FROM ${table} WHERE likely(${TICK}(${quoteName(column)})))`;
   }
 

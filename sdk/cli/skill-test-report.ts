@@ -16,7 +16,7 @@ const MAX_LOGS = 20;
 const INDENT = '      ';
 
 export function printHead(dir: string): void {
-  print(paint('bold', dir));
+  print(paint('bold', dir === '.' ? basename(resolve(dir)) : dir));
 }
 
 export function printTest({ name, state, ms, failure, logs, line }: SkillTest, dir: string): void {

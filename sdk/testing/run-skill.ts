@@ -4,6 +4,7 @@
  * Invariants: no test sees what another did; nothing is written outside a temporary folder; whatever a test does, the run
  * ends with a result.
  */
+import { basename, resolve } from 'node:path';
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import { failureOfHost } from './failures.ts';
 import { createOperations } from './operations.ts';
@@ -32,7 +33,7 @@ export async function runSkill(dir: string, options: RunSkillOptions = {}): Prom
   if (typeof dir !== 'string' || dir === '')
     throw new GlyphError('GC_BAD_ARGUMENT', 'runSkill() takes the path of a skill folder');
   const began = performance.now();
-  const id = dir.replace(/\/+$/, '').replace(/^.*\//, '');
+  const id = basename(resolve(dir));
   const nothing = { skill: id, dir, ok: false, passed: 0, failed: 0, skipped: 0, tests: [] };
   let copies: SkillCopies;
   try {

@@ -1,7 +1,7 @@
 -- Removes rows that have become too old.
 --
 -- A run removes for a moment only, in statements that are bounded, and plans the next one soon when more is left: nobody who
--- writes to the file waits long. A clock that has just leapt is not trusted: then a run only looks, and the next one removes.
+-- writes to the file waits long. A clock that has just leapt is not trusted: for an interval nothing is removed.
 
 local rules_of = require("rules")
 
@@ -15,8 +15,11 @@ local PAUSE = "250ms"
 -- A statement that takes so long has most likely read the whole table.
 local SLOW_SECONDS = 0.3
 
--- Between two runs the clock advances by the interval. More than this is a leap, or a host that was away.
-local PATIENCE = math.max(2 * rules_of.seconds(config.every), 86400)
+-- Between two looks the clock advances by the interval. More than this is a leap, or a host that was away.
+local INTERVAL = rules_of.seconds(config.every)
+local PATIENCE = math.max(2 * INTERVAL, 86400)
+-- How long it is not trusted then. Less than an interval, because no run is quite on time.
+local DISTRUST = math.floor(0.9 * INTERVAL)
 local LOG_DAYS = 400
 
 -- Removed and not logged yet, by rule.
@@ -70,14 +73,16 @@ end
 
 -- Whether the clock can be trusted; remembers what it says.
 local function has_settled(now)
-  local last = glyphcase.queryScalar("SELECT looked_at FROM retention_state")
-  glyphcase.execute("INSERT OR REPLACE INTO retention_state(id, looked_at) VALUES (1, ?)", now)
-  if last and now - last <= PATIENCE then return true end
-  log.info(
-    last and string.format("the last look was %.1f days ago; rows are removed from the next one on", (now - last) / 86400)
-      or "first look; rows are removed from the next one on"
-  )
-  return false
+  local state = glyphcase.queryOne("SELECT looked_at, trusted_from FROM retention_state")
+  local moved = state and now - state.looked_at
+  local has_leapt = not state or math.abs(moved) > PATIENCE
+  local trusted_from = has_leapt and now + DISTRUST or state.trusted_from
+  glyphcase.execute("INSERT OR REPLACE INTO retention_state(id, looked_at, trusted_from) VALUES (1, ?, ?)", now, trusted_from)
+  if has_leapt then
+    local why = state and string.format("the clock has moved by %.1f days since the last look", moved / 86400) or "first look"
+    log.info(why .. "; nothing is removed before the next one, in " .. config.every)
+  end
+  return now >= trusted_from
 end
 
 -- The job, regular and continued.

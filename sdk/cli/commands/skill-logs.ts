@@ -1,4 +1,5 @@
 /** `glyphcase skill logs`: what skills logged, from the file; with -f also what they log from now on. */
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { GlyphError } from '../../../kernel/errors.ts';
 import type { StoredLogLine } from '../../maintenance/skill-logs.ts';
@@ -6,7 +7,7 @@ import { untilStopped } from '../lifetime.ts';
 import { logLine } from '../log-lines.ts';
 import { dbOption, examples, wholeNumber } from '../options.ts';
 import { note, print, printJson } from '../output.ts';
-import { existingDatabase } from '../paths.ts';
+import { DEFAULT_SKILLS, existingDatabase, isFolder } from '../paths.ts';
 
 const DEFAULT_LIMIT = 50;
 const POLL_MS = 200;
@@ -52,7 +53,9 @@ async function logs(id: string | undefined, options: LogsOptions): Promise<void>
     const known = knownSkills(connection);
     const skill = id === undefined ? {} : { skill: id };
     const first = readSkillLogs(connection, { ...skill, limit: options.limit === 0 ? -1 : options.limit });
-    if (id !== undefined && first.length === 0 && !known.includes(id)) {
+    // Who follows a skill that lies there may be quicker than the host.
+    const mayCome = options.follow === true && id !== undefined && isFolder(join(DEFAULT_SKILLS, id));
+    if (id !== undefined && first.length === 0 && !known.includes(id) && !mayCome) {
       const near = didYouMean(id, known);
       throw new GlyphError(
         'GC_NO_SUCH_SKILL',
@@ -72,6 +75,7 @@ async function logs(id: string | undefined, options: LogsOptions): Promise<void>
       if (first.length === 0) note('Nothing was logged.');
       return;
     }
+    if (first.length === 0) note('Nothing was logged yet; waiting for it. Ctrl-C ends it.');
     let after = first.at(-1)?.id ?? 0;
     const poll = setInterval(() => {
       for (const line of readSkillLogs(connection, { ...skill, after })) {

@@ -15,9 +15,9 @@ const ID = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const LONGEST_ID = 64;
 const SCHEMA = 'skills.manifest.schema.json';
 
-const TEMPLATE_TEXT = Object.entries(TEMPLATES)
-  .map(([name, { summary }]) => `${name} (${summary})`)
-  .join(', ');
+const TEMPLATE_TEXT = Object.values(TEMPLATES)
+  .map(({ summary }) => summary)
+  .join('; ');
 
 export function addSkillNew(skill: Command): void {
   skill
@@ -31,7 +31,7 @@ export function addSkillNew(skill: Command): void {
     .addOption(withDefault('--skills <dir>', 'where skills live', DEFAULT_SKILLS))
     .addOption(withDefault('--table <name>', 'table that it is about', 'orders'))
     .addOption(
-      withDefault('--template <name>', `what it begins with: ${TEMPLATE_TEXT}`, 'reaction').choices(
+      withDefault('--template <name>', `what it does at first: ${TEMPLATE_TEXT}`, 'reaction').choices(
         Object.keys(TEMPLATES),
       ),
     )

@@ -1,10 +1,11 @@
 /** `glyphcase skill test`: runs test.lua of skills on throwaway databases. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { SkillTestResult } from '../../testing/types.ts';
 import { Failure } from '../errors.ts';
-import { examples, skillsOption } from '../options.ts';
+import { examples, repeated } from '../options.ts';
 import { note, printPrettyJson } from '../output.ts';
 import { DEFAULT_SKILLS } from '../paths.ts';
 import { defaultFolders, skillsIn } from '../skill-folders.ts';
@@ -26,7 +27,12 @@ export function addSkillTest(skill: Command): void {
     )
     .argument('[folder...]', `folders of skills, or folders that hold some (default: ${DEFAULT_SKILLS})`)
     .option('--grep <text>', 'only tests whose name contains this')
-    .addOption(skillsOption().default(undefined, 'beside the skill'))
+    .addOption(
+      new Option(
+        '--skills <dir>',
+        'where skills that they depend on lie, if not beside them; may be repeated',
+      ).argParser(repeated),
+    )
     .option('--json', 'the results as JSON')
     .addHelpText(
       'after',

@@ -7,5 +7,9 @@ CREATE TABLE IF NOT EXISTS retention_log (
   PRIMARY KEY (day, rule)
 );
 
--- What the clock said when it was last looked at, in Unix seconds.
-CREATE TABLE IF NOT EXISTS retention_state (id INTEGER PRIMARY KEY CHECK (id = 1), looked_at INTEGER NOT NULL);
+-- What the clock said at the last look, and from when on it is trusted, in Unix seconds.
+CREATE TABLE IF NOT EXISTS retention_state (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  looked_at INTEGER NOT NULL,
+  trusted_from INTEGER NOT NULL
+);
