@@ -285,7 +285,7 @@ describe('retention', () => {
       clock.jump(-400 * DAY);
       await host.pass(3 * HOUR);
       expect(await host.ids()).toEqual([1]);
-      expect(host.logged().at(-1)).toContain('-400.0 days');
+      expect(host.logged().at(-1)).toContain('the clock has moved by -');
     });
 
     it('goes on when the host was away for a week: the second look removes', async () => {

@@ -48,7 +48,7 @@ export class Calls {
     );
     if (status === 0) return;
     if (status === LUA.errorSyntax) {
-      const message = this.#out.readString(L, -1);
+      const message = this.#out.readError(L, -1);
       throw new Unpositioned(
         new GlyphError('GC_LUA_SYNTAX', typeof message === 'string' ? message : `${chunkName}: not valid UTF-8`),
       );
@@ -64,7 +64,8 @@ export class Calls {
     const count = api.lua_gettop(L) - base;
     if (count > MAX_RESULTS) throw new GlyphError('GC_LUA_VALUE', `more than ${MAX_RESULTS} results`);
     const values: LuaValue[] = [];
-    for (let index = 1; index <= count; index++) values.push(this.#out.read(L, base + index));
+    this.#out.begin();
+    for (let index = 1; index <= count; index++) values.push(this.#out.readNext(L, base + index));
     return values;
   }
 
@@ -88,6 +89,7 @@ export class Calls {
   /** Calls a host function with the arguments that lie on the stack of `L`. */
   callHost(L: Pointer, fn: HostFunction): unknown {
     const count = this.#instance.api.lua_gettop(L);
+    if (count > 0) this.#out.begin();
     switch (count) {
       case 0:
         return fn();

@@ -10,8 +10,10 @@ import { LUA } from './module.ts';
 import type { LuaErrorCause, LuaValue } from './types.ts';
 
 const NOT_ENOUGH_MEMORY = 'not enough memory';
-/** Longest message of a host function's error that Lua is given. */
+/** Longest message of a script's error; a host function's own may be as long in front of it. */
 const MAX_MESSAGE = 2_000;
+/** Position in front of a message. */
+const MAX_PLACE = 200;
 /** Host errors remembered within one operation, to be recognised when they come out. */
 const MAX_REMEMBERED = 8;
 
@@ -43,14 +45,19 @@ export class HostErrors {
 
 /** The text of a host function's error as Lua gets it, without position. */
 export function hostMessage(thrown: unknown): string {
-  const text = messageOf(thrown);
-  return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE)}…` : text;
+  return shortened(messageOf(thrown));
+}
+
+/** A script may raise megabytes, and an error is kept, logged and stored. The end stays: there stands what was raised first. */
+function shortened(text: string, most = MAX_MESSAGE): string {
+  return text.length > most ? `${text.slice(0, most - MAX_PLACE)}…${text.slice(-MAX_PLACE)}` : text;
 }
 
 /** The error for a protected call that ended with `status`. `state` is the name of the Lua state. */
 export function luaError(state: string, status: number, failure: Failure, hostErrors: HostErrors): GlyphError {
-  const message = typeof failure.value === 'string' ? failure.value : placeOf(failure) + messageFor(failure.value);
-  const hostError = hostErrors.find(message);
+  const whole = typeof failure.value === 'string' ? failure.value : placeOf(failure) + messageFor(failure.value);
+  const hostError = hostErrors.find(whole);
+  const message = shortened(whole, MAX_MESSAGE + MAX_PLACE);
   const cause: LuaErrorCause = { kind: 'lua-error', ...failure, ...(hostError === undefined ? {} : { hostError }) };
   if (status === LUA.errorMemory || message === NOT_ENOUGH_MEMORY) {
     return new GlyphError('GC_LUA_MEMORY', `${state}: the script needs more memory than its limit`, { cause });
@@ -89,5 +96,5 @@ function messageFor(value: LuaValue | undefined): string {
   if (value === undefined) return 'the script raised a value that cannot be shown';
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
   const shown = JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each));
-  return `the script raised ${shown.length > MAX_MESSAGE ? `${shown.slice(0, MAX_MESSAGE)}…` : shown}`;
+  return `the script raised ${shortened(shown)}`;
 }

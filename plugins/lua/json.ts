@@ -19,6 +19,8 @@ interface ExactJson {
 }
 const exactJson = JSON as unknown as ExactJson;
 
+/** Most values of a text: what crosses into Lua could not be more. */
+const MAX_VALUES = 1_000_000;
 /** Texts without these need no second look at every value. */
 const NEEDS_REVIVER = /null|\d{16}/;
 
@@ -43,12 +45,28 @@ function sorted(object: object): object {
 /** The value of a JSON text, ready to be passed to Lua. */
 export function decodeJson(text: LuaValue | undefined): unknown {
   if (typeof text !== 'string') throw refused('json.decode needs a string (UTF-8)');
+  if (text.length > MAX_VALUES && valuesIn(text) > MAX_VALUES) throw refused(`json.decode: more than ${MAX_VALUES} values`);
   try {
     return NEEDS_REVIVER.test(text) ? exactJson.parse(text, revive) : (JSON.parse(text) as unknown);
   } catch (thrown) {
     throw refused(`json.decode: ${messageOf(thrown)}`);
   }
 }
+
+/** How many values a text can hold at most: a short one makes many times its size of objects. */
+function valuesIn(text: string): number {
+  let values = 1;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) quoted = !quoted;
+    else if (quoted && code === BACKSLASH) at++;
+    else if (!quoted && (code === COMMA || code === BRACKET || code === BRACE)) values++;
+  }
+  return values;
+}
+
+const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];
 
 function revive(_key: string, value: unknown, { source }: { readonly source?: string }): unknown {
   if (value === null) return LUA_NULL;

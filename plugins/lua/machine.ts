@@ -176,14 +176,9 @@ export class Machine {
   /** Lua's message handler: runs where the error was raised, so it can see the stack. */
   #describe(L: Pointer): number {
     const { api } = this.instance;
-    let value: LuaValue | undefined;
-    try {
-      value = this.out.read(L, 1);
-    } catch (error) {
-      if (!(error instanceof GlyphError) || this.instance.dead !== undefined) throw error;
-    }
+    const value = this.out.readError(L, 1);
     api.luaL_traceback(L, L, 0, 1);
-    const traceback = this.out.readString(L, -1);
+    const traceback = this.out.readError(L, -1);
     api.lua_settop(L, 1);
     this.#failure = { value, traceback: typeof traceback === 'string' ? tidy(traceback) : '' };
     return 1;
@@ -192,7 +187,7 @@ export class Machine {
   #failed(L: Pointer, top: number, status: number): GlyphError {
     const { api } = this.instance;
     // Lua calls no handler when memory or the C stack is exhausted; the value is then a plain string.
-    const value = api.lua_type(L, -1) === LUA.string ? this.out.readString(L, -1) : undefined;
+    const value = api.lua_type(L, -1) === LUA.string ? this.out.readError(L, -1) : undefined;
     const error = luaError(this.name, status, this.#failure ?? { value, traceback: '' }, this.#hostErrors);
     this.#failure = undefined;
     const frame = this.#frame;

@@ -1,8 +1,8 @@
 /**
  * Copies Lua values out to the host.
  *
- * Invariant: raw access only, no metamethod ever runs; depth and number of elements are bounded; a key named `__proto__` is an
- * ordinary own property. Whatever is read from the instance's memory is treated as hostile: typed arrays check the bounds.
+ * Invariant: raw access only, no metamethod ever runs; depth, number of elements and bytes are bounded, for all that crosses in one
+ * call together; a key named `__proto__` is an ordinary own property. Whatever is read from the instance's memory is treated as hostile: typed arrays check the bounds.
  */
 import { GlyphError } from '../../sdk/plugin.ts';
 import type { FunctionRefs } from './function-refs.ts';
@@ -13,8 +13,13 @@ import type { LuaValue } from './types.ts';
 import { MAX_DEPTH } from './values-in.ts';
 import type { Markers } from './values-in.ts';
 
-/** Most elements of one value, all levels together. */
-const MAX_ELEMENTS = 1_000_000;
+/** Most elements of what crosses at one time, all levels together. */
+export const MAX_ELEMENTS = 1_000_000;
+/** Most bytes of its strings. One string may lie in a table many times: here each is a copy. */
+export const MAX_BYTES = 32 * 1024 * 1024;
+/** Of an error: enough to tell what is wrong, little enough to be kept. */
+const ERROR_ELEMENTS = 1_000;
+const ERROR_BYTES = 16_384;
 const SHORT_STRING = 24;
 /** What decoding puts in place of bytes that are not UTF-8; a string may also contain it honestly. */
 const REPLACEMENT = '\ufffd';
@@ -27,6 +32,7 @@ export class ValuesOut {
   #functions: FunctionRefs;
   #markers: Markers;
   #elements = 0;
+  #bytes = 0;
 
   constructor(instance: Instance, functions: FunctionRefs, markers: Markers) {
     this.#instance = instance;
@@ -37,14 +43,37 @@ export class ValuesOut {
 
   /** The value at `index`, copied. */
   read(L: Pointer, index: number): LuaValue {
-    this.#elements = 0;
+    this.begin();
     return this.#read(L, index, 0);
   }
 
-  /** As {@link read}, for arguments of host functions: a function becomes a handle. */
+  /** Several values cross together: what {@link readNext} and {@link readArgument} read from now on shares one budget. */
+  begin(): void {
+    this.#elements = MAX_ELEMENTS;
+    this.#bytes = MAX_BYTES;
+  }
+
+  readNext(L: Pointer, index: number): LuaValue {
+    return this.#read(L, index, 0);
+  }
+
+  /** As {@link readNext}, for arguments of host functions: a function becomes a handle. */
   readArgument(L: Pointer, index: number): LuaValue {
     if (this.#api.lua_type(L, index) === LUA.function) return this.#functions.take(L, index);
-    return this.read(L, index);
+    return this.#read(L, index, 0);
+  }
+
+  /** What a script raised: of a long string the beginning; undefined when it is too large to be kept, or cannot cross. */
+  readError(L: Pointer, index: number): LuaValue | undefined {
+    this.#elements = ERROR_ELEMENTS;
+    this.#bytes = ERROR_BYTES;
+    if (this.#api.lua_type(L, index) === LUA.string) return this.#readBeginning(L, index);
+    try {
+      return this.#read(L, index, 0);
+    } catch (thrown) {
+      if (thrown instanceof GlyphError && thrown.code === 'GC_LUA_VALUE') return undefined;
+      throw thrown;
+    }
   }
 
   /** A string, or its bytes when they are not UTF-8. */
@@ -52,6 +81,7 @@ export class ValuesOut {
     const at = this.#api.lua_tolstring(L, index, this.#instance.lengthAt);
     const { u8, i32, lengthAt } = this.#instance;
     const length = (i32[lengthAt >> 2] ?? 0) >>> 0;
+    this.#charge(length);
     if (length <= SHORT_STRING) {
       let text = '';
       let offset = 0;
@@ -154,6 +184,7 @@ export class ValuesOut {
     if (api.lua_type(L, -1) !== LUA.string) throw refused('a blob() was altered');
     const at = api.lua_tolstring(L, -1, this.#instance.lengthAt);
     const length = (this.#instance.i32[this.#instance.lengthAt >> 2] ?? 0) >>> 0;
+    this.#charge(length);
     const bytes = this.#instance.u8.slice(at, at + length);
     api.lua_settop(L, -2);
     return bytes;
@@ -169,8 +200,20 @@ export class ValuesOut {
     return marked;
   }
 
+  #readBeginning(L: Pointer, index: number): string {
+    const at = this.#api.lua_tolstring(L, index, this.#instance.lengthAt);
+    const length = (this.#instance.i32[this.#instance.lengthAt >> 2] ?? 0) >>> 0;
+    const shown = Math.min(length, ERROR_BYTES);
+    return this.#instance.buffer.toString('utf8', at, at + shown) + (shown < length ? '…' : '');
+  }
+
   #count(): void {
-    if (++this.#elements > MAX_ELEMENTS) throw refused(`the value has more than ${MAX_ELEMENTS} elements`);
+    if (--this.#elements < 0) throw refused(`the value has more than ${MAX_ELEMENTS} elements`);
+  }
+
+  #charge(bytes: number): void {
+    this.#bytes -= bytes;
+    if (this.#bytes < 0) throw refused(`more than ${MAX_BYTES / 1024 / 1024} MiB of text at once`);
   }
 }
 
