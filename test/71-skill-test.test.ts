@@ -33,6 +33,7 @@ function refuse(row)
 end
 
 function add(a, b) return a + b end
+function currency() return glyphcase.config.currency end
 function on_upgrade(from) log.warn("upgrade from", from) end
 `;
 
@@ -81,6 +82,7 @@ describe('runSkill', () => {
           expect(counter).to_be(1)
           expect(glyphcase.query("SELECT * FROM orders")).to_equal({})
           expect(skill.state()).to_be("active")
+          expect(skill.call("currency")).to_be("EUR")
           skill.config({ currency = "USD" })
           glyphcase.insert("orders", { total = 1 })
         end)

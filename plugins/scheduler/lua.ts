@@ -24,7 +24,7 @@ export interface Planning {
   readonly clock: Clock;
   readonly store: JobStore;
   /** Of cron texts without one of their own. */
-  readonly timezone: string;
+  readonly timezone: () => string;
   /** An id for a job without a name, unique in this host. */
   newId(): string;
   /** The scheduled time with its jitter. */
@@ -56,7 +56,7 @@ export function functionsOf(table: JobTable, planning: Planning): Readonly<Recor
     'scheduler.cron': (times, fn, more) => {
       allow();
       const options = optionsArgument(more, ['name', 'jitter', 'timezone'], 'scheduler.cron');
-      const timezone = options.timezone ?? planning.timezone;
+      const timezone = options.timezone ?? planning.timezone();
       checkTimezone(timezone, 'scheduler.cron');
       return register(cronSchedule(times, timezone), fn, options);
     },

@@ -42,7 +42,7 @@ export function createTestClock(start: number): TestClock {
       const next = due.length === 0 ? end : Math.max(now, Math.min(...due.map(({ at }) => at)));
       now = next;
       for (const poll of [...timers].filter((timer) => isPoll(timer) && timer.at <= next)) fire(poll);
-      for (const timer of due.filter(({ at }) => at <= next).slice(1)) fire(timer);
+      for (const timer of due.filter(({ at }) => at <= next).sort((a, b) => a.at - b.at)) fire(timer);
       await rest();
       if (due.length === 0) return;
     }
