@@ -31,6 +31,7 @@ const required: readonly RegExp[] = [
   /^dist\/plugins\/lua\/(.+\/)?prelude\.lua$/,
   /^skills\/[a-z0-9-]+\/manifest\.json$/,
   /^types\/glyphcase\.d\.lua$/,
+  /^dist\/sdk\/testing\/expect\.lua$/,
   /^dist\/sdk\/testing\/runtime\.lua$/,
 ];
 

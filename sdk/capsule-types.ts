@@ -1,6 +1,8 @@
 /** Types of the `capsule` service, for plugins that `use('capsule')`. Types only: importing this loads nothing. */
 export type {
   CapsuleService,
+  Cause,
+  Causes,
   ChangeEvent,
   Reaction,
   ReactionHandle,

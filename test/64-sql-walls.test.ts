@@ -64,9 +64,18 @@ describe('a join without end', () => {
     ['query', 'SELECT count(*) FROM main.a p, main.a q'],
     ['query', 'SELECT p.*, p.rowid FROM a p, a q, a r'],
     ['query', "SELECT count(*) FROM json_each('[]') a, json_each('[]') b, json_each('[]') c"],
+    ['query', 'WITH v(x) AS (VALUES (1), (2), (3)) SELECT count(*) FROM v a, v b, v c, v d'],
+    ['query', 'WITH c AS MATERIALIZED (SELECT x FROM a) SELECT count(*) FROM c p, c q'],
   ])('%s is refused where it cannot be measured: %s', async (fn, text) => {
     const error = await thrownBy(async () => call(await runner(), fn, text));
     expect(error).toMatchObject({ code: 'GC_PERMISSION', message: expect.stringContaining('time cannot be limited') });
+  });
+
+  it('runs all the same for a skill that may run recursive queries', async () => {
+    const host = await skillHost({ schema: SCHEMA });
+    await loadSkill(host, 'demo', MAIN, { permissions: { database: { read: TABLES, recursive: true } } });
+    const text = 'WITH v(x) AS (VALUES (1), (2), (3)) SELECT count(*) AS n FROM v a, v b, v c, main.w';
+    expect(await call(host, 'query', text)).toEqual([{ n: 54 }]);
   });
 
   it('is refused in a condition of a row function', async () => {
@@ -103,6 +112,24 @@ describe('a join that ends', () => {
       Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
     expect(await call(host, 'query', text)).toEqual(rows.map(without));
     expect(rows.length).toBeGreaterThan(0);
+  });
+
+  it.each([
+    'SELECT row_number() OVER (ORDER BY x), lag(x) OVER (PARTITION BY s ORDER BY id) FROM a',
+    'SELECT avg(x) OVER (ORDER BY id ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) FROM a',
+    'SELECT x FROM a GROUP BY x HAVING count(*) > (SELECT avg(n) FROM (SELECT count(*) AS n FROM a GROUP BY x))',
+    'SELECT a.id, t.n FROM a LEFT JOIN (SELECT a_id, count(*) AS n FROM b GROUP BY a_id) t ON t.a_id = a.id',
+    'SELECT a.id, (SELECT count(*) FROM b WHERE b.a_id = a.id), (SELECT max(y) FROM b WHERE b.a_id = a.id) FROM a',
+    'SELECT a.x, group_concat(DISTINCT b.y) FROM a JOIN b ON b.a_id = a.id JOIN w ON w.k = a.s GROUP BY a.x',
+    'SELECT id FROM a UNION SELECT id FROM b EXCEPT SELECT v FROM w ORDER BY 1',
+    'SELECT a.id FROM a JOIN b ON b.a_id = a.id WHERE a.x IN (1, 2) AND b.y IN (3, 4.5)',
+    'SELECT j.value, k.value FROM a, json_each(json_array(json_array(a.x))) j, json_each(j.value) k',
+    'UPDATE a SET x = (SELECT sum(y) FROM b WHERE b.a_id = a.id) WHERE id IN (SELECT a_id FROM b)',
+    'DELETE FROM b WHERE NOT EXISTS (SELECT 1 FROM a WHERE a.id = b.a_id)',
+    'DELETE FROM b WHERE a_id IN (1, 2, 3) AND y IN (SELECT x FROM a)',
+  ])('needs no permission: %s', async (text) => {
+    const host = await runner('1s');
+    await expect(call(host, 'sql', text)).resolves.toBeDefined();
   });
 
   it('writes the same', async () => {

@@ -167,8 +167,8 @@ describe('names', () => {
   test.each([
     ['function on_data_change() end', "error main.lua:1: nothing calls on_data_change() (did you mean 'on_data_changed'?)"],
     ['glyphcase.querry("SELECT 1")', "error main.lua:1: glyphcase has no querry (did you mean 'glyphcase.query'?)"],
-    ['glyphcase.frobnicate()', 'error main.lua:1: glyphcase has no frobnicate'],
-    ['string.trim("x")', 'error main.lua:1: string has no trim'],
+    ['glyphcase.frobnicate()', 'warning main.lua:1: glyphcase has no frobnicate'],
+    ['string.trim("x")', 'warning main.lua:1: string has no trim'],
     ['pritn("x")', "warning main.lua:1: there is no global pritn (did you mean 'print'?)"],
     ['local x = some_global', 'warning main.lua:1: no script sets the global some_global'],
     ['expect(1)', 'warning main.lua:1: no script sets the global expect'],

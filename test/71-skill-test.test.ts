@@ -1,11 +1,10 @@
 /** The skill test runner: what a test.lua can do, and how its failures read. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { runSkill } from '../sdk/testing/index.ts';
 import { failureOf, run, runBody, skillOf } from './71-skill-support.ts';
-import { tempDir, thrownBy } from './support.ts';
+import { afterTest, tempDir, thrownBy } from './support.ts';
 
 const WATCHES_ORDERS = {
   watches: ['orders'],
@@ -88,12 +87,13 @@ describe('runSkill', () => {
         end)
       end` } }); // prettier-ignore
     const before = readFileSync(join(dir, 'manifest.json'), 'utf8');
-    const copies = (): readonly string[] =>
-      readdirSync(tmpdir()).filter((name) => name.startsWith('glyphcase-skill-test-'));
-    const copiesBefore = copies();
+    // A folder for temporary files of this test's own: others make such copies at the same time.
+    const temporary = tempDir();
+    vi.stubEnv('TMPDIR', temporary);
+    afterTest(() => vi.unstubAllEnvs());
     expect(await runSkill(dir)).toMatchObject({ passed: 2, failed: 0 });
     expect(readFileSync(join(dir, 'manifest.json'), 'utf8')).toBe(before);
-    expect(copies()).toEqual(copiesBefore);
+    expect(readdirSync(temporary)).toEqual([]);
     expect(readdirSync(dir).sort()).toEqual(['main.lua', 'manifest.json', 'test.lua']);
   });
 
@@ -202,6 +202,7 @@ describe('a test', () => {
         expect(os.date("!%d %H:%M")).to_be("29 01:30")
         clock.set("2027-01-01T00:00:00Z")
         expect(function() clock.advance("soon") end).to_fail("not a duration")
+        expect(function() clock.advance(-1) end).to_fail("time moves forward")
         expect(function() clock.set("soon") end).to_fail("a time in seconds")
       end)`));
 

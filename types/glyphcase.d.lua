@@ -286,7 +286,6 @@ function cache.get(key) end
 ---@param key string|number
 ---@return boolean was_there
 function cache.delete(key) end
-
 function cache.clear() end
 
 ---@class json
@@ -322,13 +321,10 @@ log = {}
 
 ---@param ... any
 function log.debug(...) end
-
 ---@param ... any
 function log.info(...) end
-
 ---@param ... any
 function log.warn(...) end
-
 ---@param ... any
 function log.error(...) end
 

@@ -5,7 +5,7 @@
  * - There are two connections to a file: the writer, and a read-only reader (temp tables allowed). A `:memory:` database has one.
  * - Only one transaction is open on the writer at a time. Code inside an async transaction is known by its AsyncLocalStorage;
  *   everybody else waits for the writer, or reads on the reader.
- * - No statement is left open: nothing uses `iterate()`.
+ * - No statement is left open: `iterate()` is used only where nothing can leave it half way, and no other statement runs meanwhile.
  */
 import type BetterSqlite3 from 'better-sqlite3';
 import type { AccessCheck } from '../access/access.ts';

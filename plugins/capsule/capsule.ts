@@ -16,11 +16,9 @@ import { Registry } from './registry.ts';
 import { Router } from './router.ts';
 import { SchemaWatch } from './schema-watch.ts';
 import { createStore } from './store.ts';
-import { AllTableOptions } from './table-options.ts';
-import type { TableOptions } from './table-options.ts';
+import { AllTableOptions, type TableOptions } from './table-options.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { WatchedTables } from './tables.ts';
-import type { SchemaChange } from './tables.ts';
+import { WatchedTables, type SchemaChange } from './tables.ts';
 import type {
   CapsuleService,
   ChangeEvent,
@@ -46,6 +44,7 @@ export class Capsule implements CapsuleService {
   readonly #router: Router;
   readonly #delivery: Delivery;
   readonly #reactions: Reactions;
+  readonly causes: CapsuleService['causes'];
   readonly #watchers: Watchers;
   readonly #commits: CommitWatch;
   readonly #subscriptions: Subscriptions;
@@ -89,6 +88,7 @@ export class Capsule implements CapsuleService {
       boundary,
       position: () => this.#delivery.position,
     });
+    this.causes = this.#reactions.causes;
     this.#watchers = new Watchers({
       db,
       tables: this.#tables,

@@ -7,24 +7,22 @@
  */
 import { GlyphError } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
+import type { Cause, Causes, WrittenRange } from './types.ts';
 
 /** Reaction upon reaction upon reaction: so many are a loop. */
 const MAX_DEPTH = 64;
+/** What doubles at every step never gets so deep: below this depth, a beginning may make so much work in all. */
+const SHALLOW = 8;
+const MAX_WORK = 20_000;
 const KEPT = 4096;
 
-/** A range of `seq`, both ends included, that a reaction wrote. */
-export interface Origin {
-  readonly first: number;
-  readonly last: number;
-  readonly depth: number;
-  /** Names of the latest reactions in the chain, oldest first. */
-  readonly chain: readonly string[];
-}
+export type Origin = WrittenRange;
 
-export class Cascade {
+export class Cascade implements Causes {
   readonly #end: ReturnType<Database['prepare']>;
   /** In the order of `seq`. */
   #origins: Origin[] = [];
+  #current: Cause | undefined;
 
   constructor(db: Database) {
     this.#end = db.prepare('SELECT ifnull(max(seq), 0) FROM _capsule_log').pluck();
@@ -44,28 +42,51 @@ export class Cascade {
     return undefined;
   }
 
+  /** What the code that runs now is done for; undefined outside of {@link watch}. */
+  get current(): Cause | undefined {
+    return this.#current;
+  }
+
+  /** The deepest cause of several changes. */
+  causeOf(seqs: readonly number[]): Cause | undefined {
+    let deepest: Origin | undefined;
+    for (const seq of seqs) {
+      const origin = this.originOf(seq);
+      if (origin !== undefined && origin.depth > (deepest?.depth ?? 0)) deepest = origin;
+    }
+    return deepest;
+  }
+
   /**
-   * Runs `handle` for changes of one origin, inside a transaction, and returns what it wrote; to be remembered if that commits.
+   * Runs `handle` for one cause, inside a transaction, and returns what it wrote; to be remembered if that commits.
    * @throws GC_CASCADE naming the reactions in the loop.
    */
-  watch(name: string, cause: Origin | undefined, handle: () => void): Origin[] {
+  watch(name: string, cause: Cause | undefined, handle: () => void): Origin[] {
     const depth = (cause?.depth ?? 0) + 1;
-    if (depth > MAX_DEPTH) {
-      const loop = [...new Set(cause?.chain ?? [])].join(' → ');
-      throw new GlyphError(
-        'GC_CASCADE',
-        `Reactions trigger each other without end (${MAX_DEPTH} deep): ${loop} → ${name}`,
-      );
-    }
+    const root = cause?.root ?? { work: 0 };
+    if (depth > MAX_DEPTH) throw endless(`${MAX_DEPTH} deep`, name, cause);
+    if (depth > SHALLOW && root.work >= MAX_WORK) throw endless(`${root.work} changes and actions`, name, cause);
     const before = this.#end.get() as number;
-    handle();
+    const own: Cause = { depth, root, chain: [...(cause?.chain.slice(-7) ?? []), name] };
+    const outer = this.#current;
+    this.#current = own;
+    try {
+      handle();
+    } finally {
+      this.#current = outer;
+    }
     const last = this.#end.get() as number;
-    if (last <= before) return [];
-    return [{ first: before + 1, last, depth, chain: [...(cause?.chain.slice(-7) ?? []), name] }];
+    if (depth > SHALLOW) root.work += 1 + last - before;
+    return last <= before ? [] : [{ ...own, first: before + 1, last }];
   }
 
   remember(origins: readonly Origin[]): void {
     this.#origins.push(...origins);
     if (this.#origins.length > KEPT) this.#origins = this.#origins.slice(KEPT / 2);
   }
+}
+
+function endless(how: string, name: string, cause: Cause | undefined): GlyphError {
+  const loop = [...new Set(cause?.chain ?? [])].join(' → ');
+  return new GlyphError('GC_CASCADE', `Reactions trigger each other without end (${how}): ${loop} → ${name}`);
 }

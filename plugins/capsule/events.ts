@@ -55,10 +55,15 @@ function toRow(layout: TableLayout, image: readonly SqlValue[], json: JsonForm):
   for (let index = 0; index < columns.length; index += 1) {
     const column = columns[index] as TableLayout['columns'][number];
     const value = image[index];
-    row[column.name] = column.json && json === 'parsed' && typeof value === 'string' ? parsed(value) : value;
+    const shown = column.json && json === 'parsed' && typeof value === 'string' ? parsed(value) : value;
+    // A plain assignment would make such a column's value the row's prototype.
+    if (column.name === '__proto__') Object.defineProperty(row, column.name, { value: shown, ...PLAIN });
+    else row[column.name] = shown;
   }
   return row;
 }
+
+const PLAIN = { enumerable: true, configurable: true, writable: true } as const;
 
 /** A JSON column comes back parsed; text that is no JSON stays text. */
 function parsed(text: string): unknown {

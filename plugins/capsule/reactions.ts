@@ -55,12 +55,15 @@ export class Reactions {
   readonly #byWatcher = new Map<string, RunningReaction>();
   readonly #all = new Set<RunningReaction>();
   readonly #cascade: Cascade;
-
   readonly #waiters: (() => void)[] = [];
 
   constructor(options: ReactionsOptions) {
     this.#options = options;
     this.#cascade = new Cascade(options.db);
+  }
+
+  get causes(): Cascade {
+    return this.#cascade;
   }
 
   get all(): Iterable<RunningReaction> {

@@ -170,6 +170,35 @@ export interface ReactionHandle {
   settled(seq: number): Promise<void>;
 }
 
+/** What a piece of work is done for: how long the chain of reactions to reactions is, and who is in it. */
+export interface Cause {
+  readonly depth: number;
+  /** Names of the latest in the chain, oldest first. */
+  readonly chain: readonly string[];
+  /** Shared by everything with the same beginning. */
+  readonly root: { work: number };
+}
+
+/** Finds reactions that trigger each other without end, whether by changes or in other ways. */
+export interface Causes {
+  /** What the code that runs now is done for; undefined when nobody reacted to anything. */
+  readonly current: Cause | undefined;
+  /** The deepest cause of several changes, by `seq`. */
+  causeOf(seqs: readonly number[]): Cause | undefined;
+  /**
+   * Runs `handle` for one cause, inside a transaction. What it returns is what `handle` wrote, for `remember` once that has
+   * committed. @throws GC_CASCADE naming the loop
+   */
+  watch(name: string, cause: Cause | undefined, handle: () => void): readonly WrittenRange[];
+  remember(written: readonly WrittenRange[]): void;
+}
+
+/** A range of `seq`, both ends included, that was written for a cause. */
+export interface WrittenRange extends Cause {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** The service `capsule`. */
 export interface CapsuleService {
   watch(table: string, filter?: string, params?: readonly unknown[] | Readonly<Record<string, unknown>>): Watcher;
@@ -178,6 +207,7 @@ export interface CapsuleService {
   unsubscribe(subscription: Subscription | string): void;
   /** A durable, exactly-once reaction; skills' `on_data_changed` is one. */
   react(reaction: Reaction): ReactionHandle;
+  readonly causes: Causes;
   /** Forgets a reaction that was stopped: its cursor, and the watchers only it needed. */
   forget(name: string): void;
   /** True when the table exists and can be watched; throws when it exists and cannot. */

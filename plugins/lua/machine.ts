@@ -12,7 +12,7 @@ import { FunctionRefs } from './function-refs.ts';
 import { Instance, LONG_JUMP } from './instance.ts';
 import { LUA } from './module.ts';
 import type { Pointer } from './module.ts';
-import type { HostFunction, LuaValue } from './types.ts';
+import type { HostFunction } from './types.ts';
 import { ValuesIn } from './values-in.ts';
 import type { Markers } from './values-in.ts';
 import { ValuesOut } from './values-out.ts';

@@ -3,6 +3,7 @@
  *
  * Invariant: it outlives the state, and does nothing then.
  */
+import type { Background } from './background.ts';
 import type { CallLua, SkillHandle } from './extensions.ts';
 import { inLua, notesOf } from './notes.ts';
 import type { GrantedPermissions } from './permissions.ts';
@@ -22,11 +23,12 @@ export interface HandleOptions {
   readonly isHost: boolean;
   readonly runtime: Runtime;
   readonly permissions: GrantedPermissions;
+  readonly background: Background;
   /** The state itself; made after its handle. */
   readonly state: () => HandledState;
 }
 
-export function createHandle({ id, isHost, runtime, permissions, state }: HandleOptions): SkillHandle {
+export function createHandle({ id, isHost, runtime, permissions, background, state }: HandleOptions): SkillHandle {
   const { db } = runtime.ctx;
   const mayRun = (): boolean => state().live && (isHost || runtime.lease.mayRun());
   return {
@@ -39,7 +41,9 @@ export function createHandle({ id, isHost, runtime, permissions, state }: Handle
     defines: (name) => state().has(name),
     mayRun,
     run: <T>(phase: string, work: (call: CallLua) => T) =>
-      db.outside(() => inLua(db, () => (mayRun() ? state().inBackground(phase, work) : undefined))),
+      db.outside(() =>
+        background.run(() => inLua(db, () => (mayRun() ? state().inBackground(phase, work) : undefined))),
+      ),
     whenSettled: (then) => notesOf(runningTransaction(runtime, id)).add(then),
     log: (level, message, error) => runtime.logs.add(id, level, message, error),
     refusal: (what, wanted) => missing(id, what, wanted),

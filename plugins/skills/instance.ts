@@ -4,9 +4,10 @@
  * Invariants: Lua runs only inside a transaction of source `lua` or of whoever's row a hook looks at, under one time limit;
  * what comes out of it names the skill and the phase. A killed instance is dead for good: its owner makes a new one.
  */
-import type { ChangeEvent } from '../../sdk/capsule-types.ts';
+import type { Cause, ChangeEvent } from '../../sdk/capsule-types.ts';
 import type { HostFunction, LuaFunction, LuaState, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { Background } from './background.ts';
 import { BOOTSTRAP } from './api/bootstrap.ts';
 import type { ApiContext } from './api/context.ts';
 import { createApi } from './api/index.ts';
@@ -15,6 +16,7 @@ import type { CallLua } from './extensions.ts';
 import type { Guard } from './guard.ts';
 import { createHandle } from './handle.ts';
 import { Listeners } from './listeners.ts';
+import { notesOf } from './notes.ts';
 import { complete } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
 import type { Runtime } from './runtime.ts';
@@ -67,16 +69,16 @@ export class Instance {
   constructor(options: InstanceOptions) {
     this.#options = options;
     const { id, runtime, guard, json, functions, modules, values, timeMs, memoryBytes, granted } = options;
+    const background = new Background(runtime.ctx.db);
     this.#subscriptions = new Subscriptions({
       id,
       runtime,
+      background,
       call: (fn, events) => {
-        this.inBackground('glyphcase.watch', (call) =>
-          call(
-            fn,
-            events.map((event) => eventToLua(event, json)),
-          ),
-        );
+        const seqs = events.map((event) => event.seq);
+        const cause = runtime.capsule.causes.causeOf(seqs);
+        const seen = events.map((event) => eventToLua(event, json));
+        this.inBackground('glyphcase.watch', (call) => call(fn, seen), cause);
       },
       failed: (error, table) =>
         runtime.logs.add(id, 'error', `The watch on ${table} failed: ${messageOf(error)}`, error),
@@ -84,7 +86,8 @@ export class Instance {
     this.#listeners = new Listeners({
       id,
       runtime,
-      call: (fn, args) => this.inBackground('glyphcase.on', (call) => call(fn, ...args)),
+      background,
+      call: (fn, args, cause) => this.inBackground('glyphcase.on', (call) => call(fn, ...args), cause),
     });
     const isHost = id === HOST;
     const handle = createHandle({
@@ -92,6 +95,7 @@ export class Instance {
       isHost,
       runtime,
       permissions: granted ?? complete({}),
+      background,
       state: () => this,
     });
     this.#extensions = runtime.extensions.open(handle);
@@ -189,13 +193,20 @@ export class Instance {
     this.#extensions.live();
   }
 
-  /** Runs what the skill does by itself, inside a transaction; its owner hears how it went. */
-  inBackground<T>(phase: string, work: (call: CallLua) => T): T {
-    const { inBackground } = this.#options;
+  /** Runs what the skill does by itself, inside a transaction; its owner hears how it went. `cause` is what it does it for. */
+  inBackground<T>(phase: string, work: (call: CallLua) => T, cause?: Cause): T {
+    const { id, runtime, inBackground } = this.#options;
+    const results: T[] = [];
     try {
-      const result = this.enter(phase, (state) => work((target, ...args) => state.callAll(target, ...args)));
+      const written = runtime.capsule.causes.watch(`skill:${id}`, cause, () => {
+        results.push(this.enter(phase, (state) => work((target, ...args) => state.callAll(target, ...args))));
+      });
+      const { current } = runtime.ctx.db;
+      if (current !== undefined && written.length > 0) {
+        notesOf(current).add({ committed: () => runtime.capsule.causes.remember(written) });
+      }
       inBackground?.(undefined);
-      return result;
+      return results[0] as T;
     } catch (error) {
       inBackground?.(error);
       throw error;

@@ -69,6 +69,7 @@ export interface InternalTablesOptions {
 export class InternalTables {
   readonly #options: InternalTablesOptions;
   readonly #named: ReadonlySet<string>;
+  readonly #known = new Map<string, readonly string[]>();
 
   constructor(options: InternalTablesOptions) {
     this.#options = options;
@@ -101,10 +102,7 @@ export class InternalTables {
     const filters: string[] = [];
     const standIns: string[] = [];
     for (const name of wanted) {
-      const columns = this.#options.db
-        .prepare(`SELECT * FROM main.${name}`)
-        .columns()
-        .map((column) => quoteName(column.name));
+      const columns = this.#columns(name);
       const where = `${FILTERS.get(name)?.(scope)} AND likely(${TICK}(${columns[0] ?? '1'}))`;
       filters.push(`${name} AS (SELECT * FROM main.${name} WHERE ${where})`);
       standIns.push(
@@ -136,6 +134,16 @@ export class InternalTables {
       }
     }
     return false;
+  }
+
+  /** Quoted. GlyphCase does not change its tables while it runs. */
+  #columns(table: string): readonly string[] {
+    const known = this.#known.get(table);
+    if (known !== undefined) return known;
+    const columns = this.#options.db.prepare(`SELECT * FROM main.${table}`).columns();
+    const names = columns.map(({ name }) => quoteName(name));
+    this.#known.set(table, names);
+    return names;
   }
 
   #scope(): Scope {

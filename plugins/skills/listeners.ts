@@ -2,11 +2,14 @@
  * What one Lua state listens to by `glyphcase.on`: live, for as long as the state lives.
  *
  * Invariant: each action is one transaction, a part of the one it was dispatched in if that is still open; a handler that fails
- * is logged, and hears of the next action all the same.
+ * is logged, and hears of the next action all the same. Handlers that wake each other without end are found, and stopped.
  */
+import type { Cause } from '../../sdk/capsule-types.ts';
 import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Disposer } from '../../sdk/plugin.ts';
+import { actionQueueOf } from './action-queue.ts';
+import type { Background } from './background.ts';
 import { inLua } from './notes.ts';
 import type { Notes } from './notes.ts';
 import type { Runtime } from './runtime.ts';
@@ -18,8 +21,9 @@ const MAX_LISTENERS = 100;
 export interface ListenersOptions {
   readonly id: string;
   readonly runtime: Runtime;
+  readonly background: Background;
   /** Calls the function, inside a transaction. */
-  readonly call: (fn: LuaFunction, args: readonly unknown[]) => readonly LuaValue[];
+  readonly call: (fn: LuaFunction, args: readonly unknown[], cause: Cause | undefined) => readonly LuaValue[];
 }
 
 export class Listeners {
@@ -68,10 +72,14 @@ export class Listeners {
 
   /** Resolves to what the function returns: the answer to a host's `request`. */
   async #deliver(id: string, fn: LuaFunction, payload: unknown, action: string): Promise<LuaValue> {
-    const { runtime, call } = this.#options;
+    const { runtime, call, background } = this.#options;
+    // Known only while the action is being handed out.
+    const { cause } = actionQueueOf(runtime);
     try {
-      return await inLua(runtime.ctx.db, () =>
-        this.#entries.has(id) ? (call(fn, [toLua(payload), action])[0] ?? null) : null,
+      return await background.run(() =>
+        inLua(runtime.ctx.db, () =>
+          this.#entries.has(id) ? (call(fn, [toLua(payload), action], cause)[0] ?? null) : null,
+        ),
       );
     } catch (error) {
       runtime.logs.add(

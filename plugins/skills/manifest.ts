@@ -9,7 +9,16 @@ import { GlyphError, messageOf, parseDuration, validate } from '../../sdk/plugin
 import type { JsonSchema, Problem } from '../../sdk/plugin.ts';
 import type { SkillFolder } from './folder.ts';
 import { lineOfPath } from './source-lines.ts';
+import { TimeIsOver, timeBoxed } from './time-boxed.ts';
 import type { Manifest } from './types.ts';
+
+/** Longest manifest, in characters, and how deep it may be nested. */
+const MAX_TEXT = 64 * 1024;
+const MAX_NESTING = 32;
+/** Complaints that one message holds. */
+const MAX_COMPLAINTS = 8;
+/** Time that checking a config against its schema may take. */
+const MAX_CONFIG_MS = 250;
 
 let loaded: JsonSchema | undefined;
 
@@ -32,9 +41,11 @@ export function manifestSchema(): JsonSchema {
  */
 export function readManifest(folder: SkillFolder, version: string): Manifest {
   const text = folder.files.get('manifest.json');
-  if (text === undefined) throw bad(folder, '', 'manifest.json is missing');
+  if (text === undefined) throw bad(folder, '', `manifest.json ${absence(folder, 'manifest.json')}`);
+  if (text.length > MAX_TEXT) throw bad(folder, '', `it is longer than ${MAX_TEXT / 1024} KiB`);
   const complaint = (path: string, message: string): GlyphError => bad(folder, text, message, path);
   const value = parse(folder, text);
+  if (isDeeperThan(value, MAX_NESTING)) throw bad(folder, '', `it is nested deeper than ${MAX_NESTING} levels`);
   const checked = validate<Manifest>(manifestSchema(), value, { what: 'manifest.json' });
   if (checked.problems !== undefined) throw complaints(folder, text, checked.problems);
   const manifest = { ...checked.value, name: (checked.value as Partial<Manifest>).name ?? checked.value.id };
@@ -51,7 +62,7 @@ export function readManifest(folder: SkillFolder, version: string): Manifest {
   if (range !== undefined && !semver.satisfies(version, range, { includePrerelease: true })) {
     throw bad(folder, text, `it needs GlyphCase ${range}, this is ${version}`, 'engines.glyphcase', 'engines');
   }
-  if (!folder.files.has(manifest.main)) throw complaint('main', `there is no file "${manifest.main}" in the folder`);
+  if (!folder.files.has(manifest.main)) throw complaint('main', noMain(folder, manifest.main));
   for (const [id, wanted] of Object.entries(manifest.dependencies)) {
     if (semver.validRange(wanted) === null)
       throw complaint(`dependencies.${id}`, `must be a version range, not "${wanted}"`);
@@ -62,13 +73,26 @@ export function readManifest(folder: SkillFolder, version: string): Manifest {
 /** `glyphcase.config`: what the host gives, with the manifest's defaults. @throws GC_BAD_OPTION */
 export function configOf(manifest: Manifest, given: unknown): unknown {
   if (manifest.config === undefined) return given ?? {};
-  const checked = validate(manifest.config, given ?? {}, { what: `config of skill '${manifest.id}'` });
+  const checked = checkedConfig(manifest.id, manifest.config, given ?? {});
   if (checked.problems === undefined) return checked.value;
   const [first] = checked.problems;
   throw new GlyphError(
     'GC_BAD_OPTION',
     `The config of skill ${manifest.id}: ${first?.path ?? ''} ${first?.message ?? ''}`,
   );
+}
+
+/** The schema is a stranger's: it may hold an expression that never ends, or refer to itself. */
+function checkedConfig(id: string, schema: JsonSchema, given: unknown): ReturnType<typeof validate> {
+  try {
+    return timeBoxed(MAX_CONFIG_MS, () => validate(schema, given, { what: `config of skill '${id}'` }));
+  } catch (error) {
+    const why = error instanceof TimeIsOver ? `checking it takes longer than ${MAX_CONFIG_MS} ms` : messageOf(error);
+    throw new GlyphError('GC_BAD_MANIFEST', `${id}/manifest.json: config: the schema cannot be used: ${why}`, {
+      skill: id,
+      cause: error,
+    });
+  }
 }
 
 /** The limits a manifest asks for, in ms and bytes. */
@@ -90,6 +114,22 @@ function parseBytes(size: string | number): number {
   return Math.floor(Number(amount) * (UNITS[unit ?? ''] ?? NaN));
 }
 
+/** Why a file of the folder is not there. */
+const absence = (folder: SkillFolder, file: string): string =>
+  folder.leftOut.has(file) ? 'is larger than 1 MiB, or a link or pipe and no file' : 'is missing';
+
+const noMain = (folder: SkillFolder, main: string): string =>
+  folder.leftOut.has(main) ? `the file "${main}" ${absence(folder, main)}` : `there is no file "${main}" in the folder`;
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+  }
+  return false;
+}
+
 function parse(folder: SkillFolder, text: string): unknown {
   try {
     return JSON.parse(text);
@@ -105,11 +145,12 @@ function parse(folder: SkillFolder, text: string): unknown {
 }
 
 function complaints(folder: SkillFolder, text: string, problems: readonly Problem[]): GlyphError {
-  const sentences = problems.map(({ path, message, suggestion }) => {
+  const more = problems.length > MAX_COMPLAINTS ? [`and ${problems.length - MAX_COMPLAINTS} more`] : [];
+  const sentences = problems.slice(0, MAX_COMPLAINTS).map(({ path, message, suggestion }) => {
     const meant = suggestion === undefined ? '' : ` (did you mean '${suggestion}'?)`;
     return `${place(folder, text, path)}${path === '' ? '' : `${path}: `}${message}${meant}`;
   });
-  return new GlyphError('GC_BAD_MANIFEST', sentences.join('; '), { skill: folder.id });
+  return new GlyphError('GC_BAD_MANIFEST', [...sentences, ...more].join('; '), { skill: folder.id });
 }
 
 function bad(folder: SkillFolder, text: string, message: string, path = '', phase = 'manifest'): GlyphError {

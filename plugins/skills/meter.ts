@@ -7,6 +7,8 @@
  */
 import { isKeyword, nameOf, quoteName, sameName, tokenize } from '../../sdk/plugin.ts';
 import type { Access, Database, Token } from '../../sdk/plugin.ts';
+import { bareDepth } from './bare-loops.ts';
+import type { BareDepth, Instruction } from './bare-loops.ts';
 import { isInternal } from './permissions.ts';
 import { withExpressions } from './with-expressions.ts';
 
@@ -14,25 +16,17 @@ import { withExpressions } from './with-expressions.ts';
 export const TICK = '_glyphcase_tick';
 /** The clock is looked at once in so many rows. */
 const EVERY = 256;
-/** Table-valued functions cannot be metered: so many loops over them a statement may have. */
-const MAX_UNMETERED = 2;
-const TABLE_VALUED = ['json_each', 'json_tree', 'jsonb_each', 'jsonb_tree'];
+/** Loops within each other that the filtered internal views have of their own. */
+const INTERNAL_DEPTH = 3;
 const ROWID = /^(rowid|oid|_rowid_)$/i;
 
-type Explainer = Database['sqlite'] & { explain(sql: string): { readonly detail: string }[] };
+type Explainer = Database['sqlite'] & { explain(sql: string): (Instruction & { readonly detail: string })[] };
 
 interface Relation {
   readonly name: string;
   readonly type: string;
   /** 1 for a table WITHOUT ROWID. */
   readonly wr: number;
-}
-
-/** The loops of a statement's plan. A row found by its rowid is none. */
-export interface Loops {
-  readonly tables: number;
-  /** Over virtual tables and table-valued functions. */
-  readonly virtual: number;
 }
 
 export class Meter {
@@ -60,12 +54,11 @@ export class Meter {
     }
   }
 
-  loops(sql: string): Loops {
+  /** How many loops over rows the plan has, within each other or not. A row found by its rowid is none. */
+  loops(sql: string): number {
     // Puts EXPLAIN in front, and needs no parameters.
     const plan = (this.#db.sqlite as Explainer).explain(`QUERY PLAN ${sql}`);
-    const loops = plan.filter(({ detail }) => /^(SCAN|SEARCH) /.test(detail) && !detail.includes('(rowid=?)'));
-    const virtual = loops.filter(({ detail }) => detail.includes('VIRTUAL TABLE')).length;
-    return { tables: loops.length - virtual, virtual };
+    return plan.filter(({ detail }) => /^(SCAN|SEARCH) /.test(detail) && !detail.includes('(rowid=?)')).length;
   }
 
   /**
@@ -74,45 +67,57 @@ export class Meter {
    */
   metered(text: string, sql: string, access: Access): string | undefined {
     if (access.kind !== 'select' && access.kind !== 'write') return sql;
-    if (access.directReads.size === 0 && access.virtualTables.size === 0) return sql;
-    const { tables, virtual } = this.loops(sql);
-    if (tables + virtual < 2) return sql;
+    // With the filters of internal views the plan always has many loops, and takes long to make.
+    if (text === sql && this.loops(sql) < 2) return sql;
     const tokens = tokenize(text);
     const relations = this.#relationsIn(tokens);
-    if (virtual > MAX_UNMETERED && relations.virtual > MAX_UNMETERED) return undefined;
-    if (relations.ordinary.length === 0) return sql;
+    const metered = this.#throughMeter(tokens, sql, relations);
+    if (metered === undefined) return undefined;
+    const { all, ordinary } = this.#bareDepth(metered);
+    // What the operator's own views do is the operator's.
+    const views = relations
+      .filter(({ type }) => type === 'view')
+      .map((view) => this.#bareDepth(this.#select(view, [])));
+    const internals = text === sql ? 0 : INTERNAL_DEPTH;
+    const allowed = Math.max(internals, ...views.map((view) => view.all));
+    // The table that is written cannot be metered: it is a loop of its own.
+    const own = access.kind === 'write' ? 2 : 1;
+    return ordinary > Math.max(own, allowed) || all > Math.max(2, allowed) ? undefined : metered;
+  }
+
+  /** The statement with every table it names metered; undefined when it would not mean the same, or slip past the meter. */
+  #throughMeter(tokens: readonly Token[], sql: string, relations: readonly Relation[]): string | undefined {
+    if (relations.length === 0) return sql;
     if (tokens.some((token, at) => tokens[at + 1]?.text === '.' && isSchemaName(token))) return undefined;
     // Only where the statement asks for them: they would show in a `*`, and count in a NATURAL JOIN.
     const rowids = tokens.map((token) => (nameOf(token) ?? '').toLowerCase()).filter((name) => ROWID.test(name));
     const showsAll = tokens.some((token, at) => isStar(token, tokens[at - 1]) || isKeyword(token, 'NATURAL'));
     for (const extra of rowids.length === 0 || showsAll ? [[]] : [[], [...new Set(rowids)]]) {
-      const expressions = relations.ordinary.map((relation) => this.#through(relation, extra));
+      const expressions = relations.map(
+        (relation) => `${quoteName(relation.name)} AS (${this.#select(relation, extra)})`,
+      );
       const metered = withExpressions(sql, tokenize(sql), expressions);
       if (this.#prepares(metered)) return metered;
     }
     return undefined;
   }
 
-  /** Ordinary tables and views that a statement may name, and how often it names something virtual. */
-  #relationsIn(tokens: readonly Token[]): { readonly ordinary: readonly Relation[]; readonly virtual: number } {
-    const all = this.#db
-      .prepare("SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'")
-      .all() as Relation[];
-    const virtual = [...TABLE_VALUED, ...all.filter(({ type }) => type === 'virtual').map(({ name }) => name)];
-    const names = (name: string) => (token: Token) => sameName(nameOf(token) ?? '', name);
-    return {
-      ordinary: all.filter(
-        ({ name, type }) => (type === 'table' || type === 'view') && !isInternal(name) && tokens.some(names(name)),
-      ),
-      virtual: tokens.filter((token) => virtual.some((name) => names(name)(token))).length,
-    };
+  /** Ordinary tables and views that a statement may name. */
+  #relationsIn(tokens: readonly Token[]): readonly Relation[] {
+    const sql = "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'view')";
+    const all = this.#db.prepare(sql).all() as Relation[];
+    return all.filter(({ name }) => !isInternal(name) && tokens.some((token) => sameName(nameOf(token) ?? '', name)));
   }
 
-  #through({ name, type, wr }: Relation, rowids: readonly string[]): string {
+  #bareDepth(sql: string): BareDepth {
+    return bareDepth((this.#db.sqlite as Explainer).explain(sql), TICK);
+  }
+
+  #select({ name, type, wr }: Relation, rowids: readonly string[]): string {
     const table = `main.${quoteName(name)}`;
     const column = this.#db.prepare(`SELECT * FROM ${table}`).columns()[0]?.name ?? 'rowid';
     const own = type === 'table' && wr === 0 ? rowids.map((rowid) => `, ${rowid} AS ${rowid}`).join('') : '';
-    return `${quoteName(name)} AS (SELECT *${own} FROM ${table} WHERE likely(${TICK}(${quoteName(column)})))`;
+    return `SELECT *${own} FROM ${table} WHERE likely(${TICK}(${quoteName(column)}))`;
   }
 
   #prepares(sql: string): boolean {

@@ -36,10 +36,11 @@ export function never({ name, skill }: Who, what: string, sql?: string, hint: st
 }
 
 /** The error for what a permission would allow. `wanted` is what belongs between the braces of `"permissions"`. */
-export function missing(skill: string, what: string, wanted: string, sql?: string): GlyphError {
+export function missing(skill: string, what: string, wanted: string, sql?: string, hint?: string): GlyphError {
   const text = `The skill ${skill} may not ${what}${sql === undefined ? '' : `: ${shorten(sql)}`}`;
   return new GlyphError('GC_PERMISSION', `${text}. Its manifest.json would need "permissions": { ${wanted} }`, {
     skill,
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 

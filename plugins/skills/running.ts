@@ -20,6 +20,8 @@ import type { Manifest } from './types.ts';
 
 /** Hooks that fail so badly, or limits that strike what it does by itself, so often in a row take a skill out of service. */
 const MAX_KILLS = 5;
+/** A success makes up for so little of a failure, or one that fails every other time would hold up everybody for ever. */
+const FORGIVEN = 1 / 50;
 const LIMITS: ReadonlySet<string> = new Set(['GC_LUA_TIME', 'GC_LUA_MEMORY']);
 
 export interface RunningOptions {
@@ -31,7 +33,7 @@ export interface RunningOptions {
   readonly reactionFailed: (error: unknown) => number | 'stop';
   readonly reactionSucceeded: () => void;
   /** Its hooks fail so badly that nobody can write any more. */
-  readonly quarantine: (error: Error) => void;
+  readonly quarantine: (error: Error, failures: number) => void;
 }
 
 export class Running {
@@ -174,19 +176,21 @@ export class Running {
   }
 
   hookSucceeded(): void {
-    this.#kills = 0;
+    this.#kills = Math.max(0, this.#kills - FORGIVEN);
   }
 
   /** A hook went beyond its limits; every write of everybody else waits for that. */
   hookFailed(error: Error): void {
     this.#kills += 1;
-    if (this.#kills >= MAX_KILLS) this.#options.quarantine(error);
+    if (this.#kills > MAX_KILLS - 1) this.#options.quarantine(error, MAX_KILLS);
   }
 
   /** What it does by itself succeeded or failed; only limits count, for everything else it is its own affair. */
   #inBackground(error: unknown): void {
-    if (error === undefined) this.#kills = 0;
-    else if (error instanceof GlyphError && LIMITS.has(error.code)) this.hookFailed(error);
+    if (error === undefined) this.hookSucceeded();
+    else if (!(error instanceof GlyphError)) return;
+    else if (error.code === 'GC_CASCADE') this.#options.quarantine(error, 1);
+    else if (LIMITS.has(error.code)) this.hookFailed(error);
   }
 
   /** Its state was killed: jobs and watches would stay away until somebody calls it, so it is started anew by itself, once. */
@@ -209,6 +213,7 @@ export class Running {
 
   #build(): Instance {
     const { manifest, folder, runtime } = this;
+    const { configs } = runtime.ctx.config;
     const instance = new Instance({
       id: this.id,
       runtime,
@@ -220,7 +225,7 @@ export class Running {
       inBackground: (error) => this.#inBackground(error),
       functions: this.granted.functions.includes('*') ? runtime.functions.names : this.granted.functions,
       modules: folder.files,
-      values: { 'glyphcase.config': configOf(manifest, runtime.ctx.config.configs[this.id]) },
+      values: { 'glyphcase.config': configOf(manifest, Object.hasOwn(configs, this.id) ? configs[this.id] : undefined) },
       ...limitsOf(manifest),
     });
     try {

@@ -235,7 +235,7 @@ export class Skill {
       granted: complete(manifest.permissions),
       reactionFailed: (error) => this.#reactionFailed(error),
       reactionSucceeded: () => this.#reactionSucceeded(),
-      quarantine: (error) => this.#quarantine(error),
+      quarantine: (error, failures) => this.#quarantine(error, failures),
     });
   }
 
@@ -303,7 +303,7 @@ export class Skill {
       `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`,
       error,
     );
-    if (pause === 'stop') this.#quarantine(error);
+    if (pause === 'stop') this.#quarantine(error, this.#status.failures);
     else
       this.#status.reasons = [
         `on_data_changed failed ${times(this.#status.failures)} and is tried again: ${error.message}`,
@@ -317,12 +317,12 @@ export class Skill {
   }
 
   /** Takes it out of service at once: nothing of it runs any more, its cursor is kept. */
-  #quarantine(error: Error): void {
+  #quarantine(error: Error, failures: number): void {
     this.#running?.goSilent();
     this.#status.error = error;
     void this.#enqueue(async () => {
       await this.#stop();
-      this.#status.quarantined(`It failed ${times(this.#status.failures)}: ${error.message}`);
+      this.#status.quarantined(`It failed ${times(failures)}: ${error.message}`);
     });
   }
 

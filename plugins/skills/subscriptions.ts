@@ -8,6 +8,7 @@
 import type { ChangeEvent, Subscription, Watcher } from '../../sdk/capsule-types.ts';
 import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError } from '../../sdk/plugin.ts';
+import type { Background } from './background.ts';
 import type { Notes } from './notes.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -36,6 +37,7 @@ export interface WatchRequest {
 export interface SubscriptionsOptions {
   readonly id: string;
   readonly runtime: Runtime;
+  readonly background: Background;
   /** Calls the function with events, inside a transaction. */
   readonly call: (fn: LuaFunction, events: readonly ChangeEvent[]) => void;
   readonly failed: (error: unknown, table: string) => void;
@@ -90,14 +92,16 @@ export class Subscriptions {
   }
 
   async #deliver(entry: Entry, events: readonly ChangeEvent[]): Promise<void> {
-    const { runtime, call, failed } = this.#options;
+    const { runtime, background, call, failed } = this.#options;
     try {
-      await runtime.ctx.db.exclusive(
-        () => {
-          if (this.#entries.get(entry.watcher.id) !== entry || !runtime.lease.mayRun()) return;
-          for (let at = 0; at < events.length; at += MAX_EVENTS) call(entry.fn, events.slice(at, at + MAX_EVENTS));
-        },
-        { source: 'lua' },
+      await background.run(() =>
+        runtime.ctx.db.exclusive(
+          () => {
+            if (this.#entries.get(entry.watcher.id) !== entry || !runtime.lease.mayRun()) return;
+            for (let at = 0; at < events.length; at += MAX_EVENTS) call(entry.fn, events.slice(at, at + MAX_EVENTS));
+          },
+          { source: 'lua' },
+        ),
       );
     } catch (error) {
       failed(error, entry.watcher.tableOrQuery);

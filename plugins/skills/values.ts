@@ -4,6 +4,7 @@
  * Invariant: what a hook gives back unchanged keeps the host's own value (a Date stays a Date, a BLOB a BLOB, NULL a NULL).
  */
 import type { LuaValue } from '../../sdk/lua-types.ts';
+import { GlyphError } from '../../sdk/plugin.ts';
 import type { ChangeEvent } from '../../sdk/capsule-types.ts';
 
 type Data = Readonly<Record<string, unknown>>;
@@ -27,10 +28,12 @@ export const dataToLua = (data: Data): Data => toLua(data) as Data;
 export function mergeAnswer(given: Data, answer: Readonly<Record<string, LuaValue>>): Record<string, unknown> {
   const merged: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(answer)) {
-    merged[key] = key in given && isSame(toLua(given[key]), value) ? given[key] : value;
+    // A plain assignment to "__proto__" would make a script's table the row's prototype.
+    if (key === '__proto__') throw new GlyphError('GC_REFUSED', 'the row it returned has a column "__proto__"');
+    merged[key] = Object.hasOwn(given, key) && isSame(toLua(given[key]), value) ? given[key] : value;
   }
   for (const [key, value] of Object.entries(given)) {
-    if (!(key in merged) && (value === null || value === undefined)) merged[key] = value;
+    if (!Object.hasOwn(merged, key) && (value === null || value === undefined)) merged[key] = value;
   }
   return merged;
 }

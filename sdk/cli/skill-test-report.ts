@@ -19,11 +19,11 @@ export function printHead(dir: string): void {
   print(paint('bold', dir === '.' ? basename(resolve(dir)) : dir));
 }
 
+/** A test that was left out is only counted. */
 export function printTest({ name, state, ms, failure, logs, line }: SkillTest, dir: string): void {
-  const mark = { passed: paint('green', '✓'), failed: paint('red', '✗'), skipped: paint('dim', '-') }[state];
-  const time = state === 'skipped' ? paint('dim', 'skipped') : paint(ms > SLOW_MS ? 'yellow' : 'dim', formatMs(ms));
-  const title = state === 'skipped' ? paint('dim', printable(name)) : printable(name);
-  print(`  ${mark} ${title} ${time}`);
+  if (state === 'skipped') return;
+  const mark = state === 'passed' ? paint('green', '✓') : paint('red', '✗');
+  print(`  ${mark} ${printable(name)} ${paint(ms > SLOW_MS ? 'yellow' : 'dim', formatMs(ms))}`);
   // A test that passed shows what it printed itself; a failure is not told twice.
   const shownLogs =
     failure === undefined

@@ -17,6 +17,7 @@ export function createOperations(host: SkillHost, copies: SkillCopies): Perform 
       // In Lua numbers of time are seconds, as in os.time().
       const ms =
         typeof duration === 'number' ? duration * 1000 : parseDuration(duration as string, 'clock.advance: it');
+      if (!(ms >= 0)) throw bad('clock.advance: time moves forward; clock.set() moves it back');
       return host.moveClock((rest) => host.clock.advance(ms, rest));
     },
     set: ([time]) => {

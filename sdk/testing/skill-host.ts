@@ -34,7 +34,9 @@ interface Parts {
   readonly log: TestLog;
 }
 
-const RUNTIME = readFileSync(new URL('./runtime.lua', import.meta.url), 'utf8');
+const RUNTIME = ['expect.lua', 'runtime.lua'].map((file) =>
+  readFileSync(new URL(`./${file}`, import.meta.url), 'utf8'),
+);
 /** Rounds in which reactions wake each other before a test goes on all the same. */
 const MAX_ROUNDS = 100;
 
@@ -187,7 +189,7 @@ export class SkillHost implements AsyncDisposable {
     for (const name of this.#copies.functions) this.#recorder.stub(name);
     // An extension starts the host's state anew, a moment later.
     await Promise.resolve();
-    await skills.execute(RUNTIME, { name: 'testing' });
+    for (const part of RUNTIME) await skills.execute(part, { name: 'testing' });
     await skills.execute(this.#copies.folder.files.get(TEST_FILE) ?? '', { name: TEST_FILE });
     return this;
   }

@@ -8,7 +8,7 @@ local rules_of = require("rules")
 local config = glyphcase.config
 local rules = rules_of.read(config.rules)
 
--- How long one run may take, in seconds, and how many rows its first statement may remove. More follow while they are quick.
+-- How long one run may take, in seconds, and how many rows it looks for first. More follow while they are quick.
 local RUN_SECONDS = 0.05
 local FIRST_ROWS = 100
 local PAUSE = "250ms"
@@ -47,12 +47,12 @@ local function apply(rule, now, ends)
   local count, is_done = 0, false
   repeat
     local began = os.clock()
-    local gone = glyphcase.execute(rule.delete, rule.params(now, size)).changes
-    local took = os.clock() - began
+    local rows = glyphcase.query(rule.find, rule.params(now, size))
+    if #rows < size then advise_index(rule, os.clock() - began) end
+    local gone = rule.remove(rows)
     count = count + gone
-    is_done = gone < size
-    if is_done then advise_index(rule, took) end
-    if took < RUN_SECONDS / 8 then size = math.min(size * 2, rule.batch) end
+    is_done = #rows < size or gone == 0
+    if os.clock() - began < RUN_SECONDS / 8 then size = math.min(size * 2, rule.batch) end
   until is_done or os.clock() > ends
   if count > 0 then write_down(rule, count, now) end
   return is_done
@@ -122,7 +122,7 @@ function on_activate()
   end
   for _, rule in ipairs(rules) do
     -- Judges tables, columns and permissions now and not in an hour.
-    local ok, problem = pcall(glyphcase.execute, rule.delete, rule.params(os.time(), 0))
+    local ok, problem = pcall(rule.probe)
     if not ok then log.warn(rule.text .. ": " .. tostring(problem)) end
   end
   scheduler.every(config.every, "sweep", { name = "sweep" })

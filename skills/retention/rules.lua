@@ -34,24 +34,57 @@ local function condition(column)
   )
 end
 
+-- Rows that one statement removes by their rowid. Each is looked for by itself when the key is another.
+local TOGETHER = 100
+
 local function read(entry)
   local table_name = quote(entry.table)
   -- With the table's name before it: a lone name in quotes that is no column would be a text.
   local column = table_name .. "." .. quote(entry.column)
-  local keys = {}
+  local keys, matches = {}, {}
   for index, name in ipairs(entry.key or { "_rowid_" }) do
-    keys[index] = table_name .. "." .. (entry.key and quote(name) or name)
+    local key = table_name .. "." .. (entry.key and quote(name) or name)
+    keys[index] = key .. " AS key" .. index
+    matches[index] = key .. " = ?"
   end
-  local key = table.concat(keys, ", ")
   local expired = condition(column) .. (entry.where and " AND (" .. entry.where .. "\n)" or "")
   local rule = {
     text = string.format("%s.%s %s%s", entry.table, entry.column, entry.keep, entry.where and " " .. entry.where or ""),
     batch = entry.batch,
-    delete = string.format(
-      "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT :gc_limit)", table_name, key, key, table_name, expired
-    ),
+    find = string.format("SELECT %s FROM %s WHERE %s LIMIT :gc_limit", table.concat(keys, ", "), table_name, expired),
     count = string.format("SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s LIMIT :gc_limit)", table_name, expired),
   }
+  local DELETE = "DELETE FROM " .. table_name .. " WHERE "
+  local DELETE_ONE = DELETE .. table.concat(matches, " AND ")
+  local DELETE_MANY = DELETE .. table_name .. "._rowid_ IN (" .. ("?, "):rep(TOGETHER - 1) .. "?)"
+
+  local function values_of(row)
+    local values = {}
+    for index in ipairs(keys) do values[index] = row["key" .. index] end
+    return values
+  end
+
+  -- Removes rows that `find` has found; returns how many.
+  function rule.remove(rows)
+    local count, first = 0, 1
+    while not entry.key and #rows - first + 1 >= TOGETHER do
+      local values = {}
+      for index = first, first + TOGETHER - 1 do values[#values + 1] = rows[index].key1 end
+      count = count + glyphcase.execute(DELETE_MANY, values).changes
+      first = first + TOGETHER
+    end
+    for index = first, #rows do count = count + glyphcase.execute(DELETE_ONE, values_of(rows[index])).changes end
+    return count
+  end
+
+  -- Fails when the table or a column is not there, or may not be read and written.
+  function rule.probe()
+    glyphcase.query(rule.find, rule.params(0, 0))
+    local nothing = {}
+    for index in ipairs(keys) do nothing["key" .. index] = json.null end
+    rule.remove({ nothing })
+  end
+
   local keep = rules.seconds(entry.keep)
 
   function rule.params(now, limit)

@@ -1,8 +1,10 @@
 /** `glyphcase.dispatch`, `on`, `watch`, `unwatch` and `unwatch_all`: what a skill tells others, and what it listens to while it runs. */
 import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError } from '../../../sdk/plugin.ts';
+import type { Transaction } from '../../../sdk/plugin.ts';
+import { ActionBudget, actionQueueOf } from '../action-queue.ts';
 import { functionArgument, paramsArgument, textArgument } from './arguments.ts';
-import { notesFor } from './context.ts';
+import { notesFor, transactionOf } from './context.ts';
 import type { ApiContext, ApiPart } from './context.ts';
 
 type Argument = LuaValue | undefined;
@@ -12,10 +14,10 @@ export const eventsPart: ApiPart = (api) => ({
   'glyphcase.dispatch': (name, payload) => {
     const action = textArgument(name, 'glyphcase.dispatch', 'the action');
     api.guard.dispatch(action);
-    const { actions, ctx } = api.runtime;
-    notesFor(api).add({
-      committed: () => ctx.db.outside(() => queueMicrotask(() => void actions.dispatch(action, payload ?? undefined))),
-    });
+    budgetOf(transactionOf(api)).spend(api.id, payload);
+    const { current } = api.runtime.capsule.causes;
+    const queue = actionQueueOf(api.runtime);
+    notesFor(api).add({ committed: () => queue.add(action, payload ?? undefined, current) });
   },
   'glyphcase.on': (pattern, fn) => {
     const call = 'glyphcase.on';
@@ -33,6 +35,16 @@ export const eventsPart: ApiPart = (api) => ({
     api.listeners.removeAll();
   },
 });
+
+function budgetOf({ notes }: Transaction): ActionBudget {
+  const known = notes.get(BUDGET) as ActionBudget | undefined;
+  if (known !== undefined) return known;
+  const budget = new ActionBudget();
+  notes.set(BUDGET, budget);
+  return budget;
+}
+
+const BUDGET = 'skills:actions';
 
 function watch(api: ApiContext, args: readonly Argument[]): string {
   const call = 'glyphcase.watch';

@@ -11,8 +11,12 @@ import type { Transaction } from '../../../sdk/plugin.ts';
 
 interface Open {
   readonly transaction: Transaction;
+  readonly name: string;
   readonly mark: number;
 }
+
+/** No two are called the same: a coroutine that is resumed too late must not end a savepoint of somebody else. */
+let serial = 0;
 
 export const transactionPart: ApiPart = (api) => {
   const { db } = api.runtime.ctx;
@@ -31,16 +35,18 @@ export const transactionPart: ApiPart = (api) => {
       const notes = notesFor(api);
       const transaction = db.current as Transaction;
       open = open.filter((one) => one.transaction === transaction);
-      db.exec('SAVEPOINT gc_lua');
-      open.push({ transaction, mark: notes.mark() });
+      serial += 1;
+      const name = `gc_lua_${serial}`;
+      db.exec(`SAVEPOINT ${name}`);
+      open.push({ transaction, name, mark: notes.mark() });
     },
     '__glyphcase.commit': () => {
-      take();
-      db.exec('RELEASE gc_lua');
+      const { name } = take();
+      db.exec(`RELEASE ${name}`);
     },
     '__glyphcase.rollback': () => {
-      const { mark } = take();
-      db.exec('ROLLBACK TO gc_lua; RELEASE gc_lua');
+      const { name, mark } = take();
+      db.exec(`ROLLBACK TO ${name}; RELEASE ${name}`);
       api.guard.forget();
       notesFor(api).rollBackTo(mark);
     },

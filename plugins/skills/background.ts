@@ -1,0 +1,44 @@
+/**
+ * What one skill does by itself (watches, actions, jobs, answers), one after the other.
+ *
+ * Invariants: of each Lua state at most one piece of work waits for the writer, so that whoever else wants to write waits for one
+ * of them and not for a hundred; the event loop turns between long ones. What is a part of somebody's open transaction never
+ * waits: that transaction may be waiting for it.
+ */
+import type { Database } from '../../sdk/plugin.ts';
+
+/** Time that pieces of work may follow on each other within one turn of the event loop, in ms. */
+const BREATHE_AFTER_MS = 10;
+
+export class Background {
+  readonly #db: Database;
+  #last: Promise<void> | undefined;
+  #since = 0;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Does it now, or when what came before is done. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#db.current !== undefined) return work();
+    const before = this.#last;
+    if (before === undefined) this.#since = performance.now();
+    const result = before === undefined ? start(work) : before.then(() => this.#breathe()).then(work);
+    const over = result.then(nothing, nothing);
+    this.#last = over;
+    void over.then(() => {
+      if (this.#last === over) this.#last = undefined;
+    });
+    return result;
+  }
+
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#since < BREATHE_AFTER_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#since = performance.now();
+  }
+}
+
+const start = async <T>(work: () => Promise<T>): Promise<T> => await work();
+const nothing = (): void => undefined;
