@@ -220,3 +220,62 @@ describe('SQL too deep or too long', () => {
     expect(await call(host, 'query', `SELECT count(*) AS n FROM a WHERE id IN (${list})`)).toEqual([{ n: 2000 }]);
   });
 });
+
+describe('SQL that the compiler would copy without end', () => {
+  const nested = (levels: number, expression = 'x||x'): string => {
+    let from = 'a';
+    for (let level = 0; level < levels; level += 1) from = `(SELECT ${expression} AS x FROM ${from})`;
+    return `SELECT x FROM ${from} LIMIT 1`;
+  };
+  const chained = (levels: number): string => {
+    const parts = Array.from(
+      { length: levels },
+      (_, level) => `c${level}(x) AS NOT MATERIALIZED (SELECT x||x FROM ${level === 0 ? 'a' : `c${level - 1}`})`,
+    );
+    return `WITH ${parts.join(', ')} SELECT x FROM c${levels - 1} LIMIT 1`;
+  };
+
+  it.each([
+    ['levels that double', nested(24)],
+    ['fewer levels that quadruple', nested(12, 'x||x||x||x')],
+    ['two columns that feed each other', nested(24, 'x||y AS y, y||x')],
+    ['common table expressions', chained(24)],
+    ['a condition over such levels', `SELECT 1 FROM (${nested(14)}) WHERE ${Array(40).fill('x = 1').join(' OR ')}`],
+    ['an INSERT', `INSERT INTO a(s) ${nested(24)}`],
+    ['a condition of an UPDATE', `UPDATE a SET s = (${nested(24)})`],
+  ])('is refused before it is compiled: %s', async (_what, text) => {
+    const host = await runner('10s');
+    const started = performance.now();
+    await expect(call(host, 'sql', text)).rejects.toMatchObject({ code: 'GC_PERMISSION' });
+    await expect(call(host, 'sql', text)).rejects.toThrow(/time cannot be limited.*"recursive": true/);
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it('is refused as a chain of views, whose parts are each small', async () => {
+    const host = await skillHost({ schema: SCHEMA });
+    const names = Array.from({ length: 24 }, (_, level) => `v${level}`);
+    await loadSkill(host, 'demo', MAIN, { permissions: { database: { read: ['a'], schema: names } } });
+    const make = async (): Promise<void> => {
+      for (const [level, name] of names.entries()) {
+        const from = level === 0 ? 'a' : `v${level - 1}`;
+        await call(host, 'sql', `CREATE VIEW ${name} AS SELECT x||x AS x FROM ${from}`);
+      }
+    };
+    await expect(make()).rejects.toMatchObject({ code: 'GC_PERMISSION' });
+    expect(await call(host, 'query', 'SELECT x FROM v5 LIMIT 1')).toHaveLength(1);
+  });
+
+  it.each([
+    ['a few levels', nested(6)],
+    ['many levels that use a column once', nested(40, 'x')],
+    [
+      'a report',
+      `WITH o AS (SELECT a.id, a.x, b.y FROM a JOIN b ON b.a_id = a.id WHERE a.x > 1 AND a.id < 1000),
+         s AS (SELECT x, sum(y) AS total, count(*) AS n, min(y) AS low, max(y) AS high FROM o GROUP BY x),
+         t AS (SELECT x, total, total / n AS mean, high - low AS spread FROM s)
+       SELECT x, round(total, 2) AS total, round(mean, 2) AS mean FROM t WHERE mean > 0 UNION ALL SELECT 0, 1, 2`,
+    ],
+  ])('is no reason to refuse %s', async (_what, text) => {
+    expect(await call(await runner('10s'), 'query', text)).not.toHaveLength(0);
+  });
+});

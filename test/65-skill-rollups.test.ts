@@ -29,10 +29,9 @@ const kept = (...rollups: readonly Json[]): Json => {
   return {
     watches: tables,
     permissions: { database: { read: [...tables, ...OWN], write: OWN } },
-    config: { type: 'object', properties: { rollups: { default: rollups.map((one) => ({ ...NONE, ...one })) } } },
+    config: { type: 'object', properties: { rollups: { default: rollups } } },
   };
 };
-const NONE = { group: [], count: [], sum: [], avg: [], min: [], max: [] };
 
 interface Open extends SkillHost {
   /** Resolves when everything is computed. */

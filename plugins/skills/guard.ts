@@ -6,6 +6,7 @@
  */
 import type { Access, Database } from '../../sdk/plugin.ts';
 import { MAX_MADE, unboundedCall } from './amplifiers.ts';
+import { expansion, MAX_EXPANSION } from './expansion.ts';
 import { ForeignKeys } from './foreign-keys.ts';
 import { InternalTables, READABLE_INTERNALS } from './internal-tables.ts';
 import { meterOf } from './meter.ts';
@@ -43,6 +44,9 @@ export interface Guard {
   forget(): void;
 }
 
+/** Texts of statements remembered as small. */
+const MAX_SMALL = 1000;
+
 /** The tables that a statement writes by itself. One opened for writing and never written counts, for safety. */
 function directWrites(access: Access): string[] {
   return [...access.writes]
@@ -65,6 +69,9 @@ export class SkillGuard implements Guard {
   #allowed = new WeakMap<Access, Permit>();
   #own: readonly string[] | undefined;
   #writable = new WeakSet<object>();
+  /** Statements that compile quickly. */
+  readonly #small = new Set<string>();
+  #views: ReturnType<Database['prepare']> | undefined;
 
   constructor(id: string, db: Database, store: SkillStore, granted: GrantedPermissions) {
     this.#id = id;
@@ -92,6 +99,7 @@ export class SkillGuard implements Guard {
   }
 
   statement(sql: string): Permit {
+    this.#checkSize(sql);
     const access = this.#db.access.check(sql);
     const known = this.#allowed.get(access);
     if (known !== undefined) return known;
@@ -146,6 +154,7 @@ export class SkillGuard implements Guard {
 
   forget(): void {
     this.#allowed = new WeakMap();
+    this.#small.clear();
     this.#writable = new WeakSet();
     this.#own = undefined;
   }
@@ -189,6 +198,21 @@ export class SkillGuard implements Guard {
 
   #unlimited(sql: string): Error {
     return missing(this.#id, 'run a statement whose time cannot be limited', RECURSIVE, sql, BOUNDED);
+  }
+
+  /** Before anything compiles it. Views of the skill's own were measured when they were made. */
+  #checkSize(sql: string): void {
+    if (this.#small.has(sql) || this.#granted.database.recursive) return;
+    if (expansion(sql, (name) => this.#viewText(name)) > MAX_EXPANSION) throw this.#unlimited(sql);
+    if (this.#small.size >= MAX_SMALL) this.#small.clear();
+    this.#small.add(sql);
+  }
+
+  #viewText(name: string): string | undefined {
+    this.#views ??= this.#db
+      .prepare("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ? COLLATE NOCASE")
+      .pluck();
+    return this.#views.get(name) as string | undefined;
   }
 
   #checkRun(sql: string, access: Access): void {

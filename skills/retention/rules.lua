@@ -50,7 +50,7 @@ local function read(entry)
   local expired = condition(column) .. (entry.where and " AND (" .. entry.where .. "\n)" or "")
   local rule = {
     text = string.format("%s.%s %s%s", entry.table, entry.column, entry.keep, entry.where and " " .. entry.where or ""),
-    batch = entry.batch,
+    batch = entry.batch or 1000,
     find = string.format("SELECT %s FROM %s WHERE %s LIMIT :gc_limit", table.concat(keys, ", "), table_name, expired),
     count = string.format("SELECT count(*) FROM (SELECT 1 FROM %s WHERE %s LIMIT :gc_limit)", table_name, expired),
   }

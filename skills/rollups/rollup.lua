@@ -77,6 +77,7 @@ end
 local rollup = {}
 
 function rollup.make(entry)
+  for _, list in ipairs({ "group", "count", "sum", "avg", "min", "max" }) do entry[list] = entry[list] or {} end
   local target, source = quote("rollup_" .. entry.name), quote(entry.table)
   local time = source .. "." .. quote(entry.time)
   local groups, measures = map(entry.group, quote), measures_of(entry)

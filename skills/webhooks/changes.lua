@@ -36,9 +36,9 @@ end
 function changes.fitting(entries, event)
   for _, entry in ipairs(entries) do
     local fits = entry.table:lower() == event.table_name:lower()
-      and has(entry.operations, event.operation)
+      and (entry.operations == nil or has(entry.operations, event.operation))
       and fits_changed(event, entry.changed)
-      and fits_filter(event.new_data or event.old_data, entry.filter)
+      and fits_filter(event.new_data or event.old_data, entry.filter or {})
     if fits then return entry end
   end
 end

@@ -20,6 +20,7 @@ local LOST_AFTER = 900
 local endpoints = {}
 for _, endpoint in ipairs(config.endpoints) do
   if endpoints[endpoint.name] then error('config.endpoints names "' .. endpoint.name .. '" twice', 0) end
+  endpoint.batch, endpoint.headers = endpoint.batch or 1, endpoint.headers or {}
   endpoints[endpoint.name] = endpoint
 end
 

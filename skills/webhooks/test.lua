@@ -1,8 +1,7 @@
 local URL = "https://example.com/hook"
 local ENDPOINT = {
   name = "example", url = URL, secret = "a long secret",
-  changes = { { table = "events", operations = { "INSERT" }, filter = {} } },
-  headers = {}, timeout = "10s", batch = 1,
+  changes = { { table = "events", operations = { "INSERT" } } },
 }
 
 setup(function()
