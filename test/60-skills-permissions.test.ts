@@ -211,6 +211,50 @@ describe('schema changes', () => {
   });
 });
 
+describe('what the manifest does not declare', () => {
+  it('is named when a host function is called all the same, and may be asked for', async () => {
+    const host = await skillHost();
+    host.skills.registerFunction('double', (n) => Number(n) * 2);
+    await loadSkill(host, 'demo', 'function f() return double(21) end function has() return double ~= nil end');
+    await expect(host.skills.call('demo', 'f')).rejects.toMatchObject({ code: 'GC_PERMISSION' });
+    await expect(host.skills.call('demo', 'f')).rejects.toThrow(
+      /main\.lua:1: .*The host has this function.*"permissions": \{ "functions": \["double"\] \}/,
+    );
+    expect(await host.skills.call('demo', 'has')).toBe(false);
+  });
+
+  it('is said in the log when hooks are written and no table is listed for them', async () => {
+    const host = await skillHost({ schema: ORDERS });
+    const report = await loadSkill(
+      host,
+      'demo',
+      'function before_insert(table_name, data) data.total = 1 return data end',
+    );
+    expect(report.state).toBe('active');
+    expect(host.logged()[0]).toMatch(/before_insert\(\) is never called\. .*"permissions": \{ "hooks": \["…"\] \}/);
+  });
+});
+
+describe('a grant of hosts', () => {
+  it.each([
+    ['*.example.com', 'api.example.com', true],
+    ['*.example.com', 'API.Example.com:8443', true],
+    ['*.example.com', 'example.com', false],
+    ['*.example.com', 'badexample.com', false],
+    ['*.example.com', '*.example.com', true],
+    ['api.example.com', 'api.example.com:8443', true],
+    ['api.example.com:443', 'api.example.com:8443', false],
+    ['*', 'api.example.com', true],
+    ['*', '127.0.0.1', false],
+    ['*', '[::1]:80', false],
+    ['*', 'localhost:8080', false],
+    ['localhost', 'localhost:8080', true],
+    ['10.0.0.5', '10.0.0.5', true],
+  ])('%s covers %s: %s', (granted, asked, covered) => {
+    expect(notGranted({ network: [asked] }, { network: [granted] })).toHaveLength(covered ? 0 : 1);
+  });
+});
+
 describe('actions and functions', () => {
   it('are refused when not listed', async () => {
     const host = await runner({}, { actions: { dispatch: ['order:*'] }, functions: [] });

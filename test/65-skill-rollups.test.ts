@@ -234,7 +234,7 @@ describe('rollups', () => {
                 ? `x'${value.toString('hex')}'`
                 : typeof value === 'string'
                   ? `'${value}'`
-                  : String(value);
+                  : String(Number(value));
       const statements = steps.flatMap((one) => {
         if (one.do === 'put')
           return `INSERT OR REPLACE INTO visits(id, at, page, kind, size) VALUES (${[one.id, ...Object.values(one.row)].map(literal).join()})`;

@@ -36,11 +36,20 @@ async function receiver(choose?: () => Reply): Promise<Receiver> {
   const replies: Reply[] = [];
   const accepted = new Map<string, readonly Json[]>();
   const answer = ({ method, headers, body }: Seen, response: ServerResponse, request: IncomingMessage): void => {
-    if (method !== 'POST') return void response.end('a page');
+    if (method !== 'POST') {
+      response.end('a page');
+      return;
+    }
     const reply = replies.shift() ?? choose?.() ?? 200;
     if (reply === 'stall') return;
-    if (reply === 'reset') return void request.socket.destroy();
-    if (typeof reply === 'function') return reply(response);
+    if (reply === 'reset') {
+      request.socket.destroy();
+      return;
+    }
+    if (typeof reply === 'function') {
+      reply(response);
+      return;
+    }
     if (reply >= 200 && reply < 300) {
       const id = String(headers['x-glyphcase-delivery']);
       if (!accepted.has(id)) accepted.set(id, [JSON.parse(body)].flat() as Json[]);
@@ -101,6 +110,8 @@ async function open({ file, dir, manifest, endpoints, more }: OpenOptions): Prom
     dir: folder,
     options: { clock, skills: { dir: folder, watch: false, configs: { webhooks: { endpoints, ...more } } } },
   });
+  // It looks at what waits a second after it has started.
+  await clock.advance(SECOND);
   const status = async (): Promise<Json> => (await host.db.skills.call<Json[]>('webhooks', 'status'))[0] ?? {};
   const untilSo: Open['until'] = async (condition) => {
     for (const end = Date.now() + 10_000; !(await condition());) {
@@ -175,6 +186,7 @@ describe('webhooks refuses', () => {
     expect((await host.status())['waiting']).toBe(2);
     editManifest(host.dir, 'webhooks', manifest);
     await host.db.skills.reload('webhooks');
+    await host.pass(SECOND);
     await host.until(() => server.ids().length === 2);
     expect(server.ids()).toEqual([1, 2]);
   });

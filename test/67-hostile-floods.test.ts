@@ -88,12 +88,12 @@ describe('waking each other without end', () => {
     await host.hostile(main);
     const pause = await longestPause(async () => {
       host.actions.dispatch('x', 1);
-      await until(() => stateOf(host) === 'quarantined');
+      await until(() => stateOf(host) === 'quarantined', 25_000);
     });
     expect(pause).toBeLessThan(500);
     expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end.*skill enable hostile/);
     await host.unharmed();
-  });
+  }, 30_000);
 
   it('by actions: two skills; the one that is stopped names both', async () => {
     const host = await hostileHost();

@@ -3,7 +3,7 @@
  *
  * Every range of the log that a reaction wrote is remembered with its *depth*: one more than that of the change it was
  * written for. Invariant: what is written for a change nobody reacted to into being has depth 1, however busy the host is;
- * only a true chain of causes grows deep.
+ * only a true chain of causes grows deep. Who is stopped is one of the loop, never one that only hears of it.
  */
 import { GlyphError } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
@@ -11,9 +11,11 @@ import type { Cause, Causes, WrittenRange } from './types.ts';
 
 /** Reaction upon reaction upon reaction: so many are a loop. */
 const MAX_DEPTH = 64;
-/** What doubles at every step never gets so deep: below this depth, a beginning may make so much work in all. */
-const SHALLOW = 8;
-const MAX_WORK = 20_000;
+/** What multiplies at every step never gets so deep: from this depth on, one beginning may make so much work in all. */
+const MOST_WORK: readonly (readonly [depth: number, work: number])[] = [
+  [9, 20_000],
+  [3, 50_000],
+];
 const KEPT = 4096;
 
 export type Origin = WrittenRange;
@@ -64,10 +66,13 @@ export class Cascade implements Causes {
   watch(name: string, cause: Cause | undefined, handle: () => void): Origin[] {
     const depth = (cause?.depth ?? 0) + 1;
     const root = cause?.root ?? { work: 0 };
-    if (depth > MAX_DEPTH) throw endless(`${MAX_DEPTH} deep`, name, cause);
-    if (depth > SHALLOW && root.work >= MAX_WORK) throw endless(`${root.work} changes and actions`, name, cause);
+    if (cause?.chain.includes(name) === true) {
+      if (depth > MAX_DEPTH) throw endless(`${MAX_DEPTH} deep`, name, cause);
+      const tooMuch = MOST_WORK.some(([from, work]) => depth >= from && root.work >= work);
+      if (tooMuch) throw endless(`${root.work} changes and actions`, name, cause);
+    }
     const before = this.#end.get() as number;
-    const own: Cause = { depth, root, chain: [...(cause?.chain.slice(-7) ?? []), name] };
+    const own: Cause = { depth, root, chain: [...(cause?.chain.slice(1 - MAX_DEPTH) ?? []), name] };
     const outer = this.#current;
     this.#current = own;
     try {
@@ -76,7 +81,7 @@ export class Cascade implements Causes {
       this.#current = outer;
     }
     const last = this.#end.get() as number;
-    if (depth > SHALLOW) root.work += 1 + last - before;
+    if (depth > 1) root.work += 1 + last - before;
     return last <= before ? [] : [{ ...own, first: before + 1, last }];
   }
 
@@ -87,6 +92,6 @@ export class Cascade implements Causes {
 }
 
 function endless(how: string, name: string, cause: Cause | undefined): GlyphError {
-  const loop = [...new Set(cause?.chain ?? [])].join(' → ');
+  const loop = [...new Set(cause?.chain.slice(-8) ?? [])].join(' → ');
   return new GlyphError('GC_CASCADE', `Reactions trigger each other without end (${how}): ${loop} → ${name}`);
 }

@@ -66,3 +66,15 @@ export class Functions {
     return fn(...args);
   }
 }
+
+/**
+ * What a script gets that calls a host function its manifest does not list. Lua finds nil there, so that it may ask whether a
+ * function is there; the error says what would help.
+ */
+export function explainMissing(error: unknown, isWithheld: (name: string) => boolean): unknown {
+  if (!(error instanceof GlyphError) || error.code !== 'GC_LUA') return error;
+  const name = /attempt to call a nil value \(global '(\w+)'\)/.exec(error.message)?.[1];
+  if (name === undefined || !isWithheld(name)) return error;
+  const message = `${error.message}. The host has this function; to call it, manifest.json would need "permissions": { "functions": ["${name}"] }`;
+  return new GlyphError('GC_PERMISSION', message, { cause: error.cause });
+}

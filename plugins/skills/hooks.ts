@@ -22,7 +22,16 @@ export type HookName = (typeof NAMES)[number];
 /** Taps the hooks that the skill defines functions for. Returns what takes them off again. */
 export function tapHooks(running: Running): Disposer {
   const tables = running.granted.hooks;
-  const defined = NAMES.filter((name) => tables.length > 0 && running.defines(name));
+  const written = NAMES.filter((name) => running.defines(name));
+  const [first] = written;
+  if (tables.length === 0 && first !== undefined) {
+    running.runtime.logs.add(
+      running.id,
+      'warn',
+      `${first}() is never called. Its manifest.json would need "permissions": { "hooks": ["…"] } with the tables it is for`,
+    );
+  }
+  const defined = tables.length > 0 ? written : [];
   const { hooks } = running.runtime.ctx;
   const caller = new HookCaller(running, tables);
   const name = `skill:${running.id}`;

@@ -7,7 +7,7 @@
  */
 import { GlyphError } from '../../sdk/plugin.ts';
 import { HOST, Instance } from './instance.ts';
-import { inLua } from './notes.ts';
+import { inLua, notesOf } from './notes.ts';
 import { OperatorGuard } from './operator-guard.ts';
 import type { Afterwards } from './operator-guard.ts';
 import type { Runtime } from './runtime.ts';
@@ -59,15 +59,18 @@ export class HostState {
     if (this.#instance?.dead === false) return this.#instance;
     this.#instance?.close();
     const runtime = this.#runtime;
-    this.#instance = new Instance({
+    const instance = new Instance({
       id: HOST,
       runtime,
       guard: this.#guard,
       json: 'text',
       functions: runtime.functions.names,
     });
-    this.#instance.goLive();
-    return this.#instance;
+    this.#instance = instance;
+    const { current } = runtime.ctx.db;
+    if (current === undefined) instance.goLive();
+    else notesOf(current).add({ committed: () => instance.goLive(), rolledBack: () => instance.goLive() });
+    return instance;
   }
 }
 

@@ -13,6 +13,7 @@ import type { ApiContext } from './api/context.ts';
 import { createApi } from './api/index.ts';
 import type { OpenExtensions } from './extension-registry.ts';
 import type { CallLua } from './extensions.ts';
+import { explainMissing } from './functions.ts';
 import type { Guard } from './guard.ts';
 import { createHandle } from './handle.ts';
 import { Listeners } from './listeners.ts';
@@ -246,8 +247,10 @@ export class Instance {
     this.#state.close();
   }
 
-  #named(error: unknown, phase: string): unknown {
-    const { id } = this.#options;
+  #named(thrown: unknown, phase: string): unknown {
+    const { id, runtime, functions } = this.#options;
+    const error =
+      id === HOST ? thrown : explainMissing(thrown, (name) => !functions.includes(name) && runtime.functions.has(name));
     if (!(error instanceof GlyphError) || id === HOST || (error.skill !== undefined && error.phase !== undefined))
       return error;
     return new GlyphError(error.code, `skill ${id}, ${phase}: ${error.message}`, {

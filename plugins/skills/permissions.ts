@@ -3,6 +3,7 @@
  *
  * Invariant: nothing is allowed that is not listed. `"*"` never stands for internal tables, which are granted by name only.
  */
+import { isIP } from 'node:net';
 import { sameName } from '../../sdk/plugin.ts';
 import type { Permissions } from './types.ts';
 
@@ -37,6 +38,21 @@ export const coversAction = (list: readonly string[], action: string): boolean =
 
 const coversName = (list: readonly string[], name: string): boolean => list.includes(name) || list.includes('*');
 
+/**
+ * Whether a list of hosts covers one of a manifest: `*.example.com` all below example.com, a name without a port all its ports, `*`
+ * every name that is not the machine's own. Addresses and `localhost` are covered only by themselves.
+ */
+export function coversHost(list: readonly string[], host: string): boolean {
+  const wanted = host.toLowerCase();
+  const name = wanted.replace(/:\d+$/, '');
+  const isName = isIP(name.replace(/^\[|\]$/g, '')) === 0 && !/(^|\.)localhost$/.test(name);
+  return list.some((item) => {
+    const own = item.toLowerCase();
+    if (own === wanted || own === name) return true;
+    return isName && (own === '*' || (own.startsWith('*.') && name.endsWith(own.slice(1))));
+  });
+}
+
 /** The same lists, none missing. */
 export function complete(permissions: Permissions): GrantedPermissions {
   const { database = {}, actions = {} } = permissions;
@@ -69,7 +85,7 @@ export function notGranted(asked: Permissions, cap: Permissions | undefined): re
     ['actions.dispatch', want.actions.dispatch, (action) => coversAction(have.actions.dispatch, action)],
     ['actions.listen', want.actions.listen, (action) => coversAction(have.actions.listen, action)],
     ['functions', want.functions, (name) => coversName(have.functions, name)],
-    ['network', want.network, (host) => coversName(have.network, host)],
+    ['network', want.network, (host) => coversHost(have.network, host)],
     ['hooks', want.hooks, (table) => coversTable(have.hooks, table)],
   ];
   const missing = lists.flatMap(([key, items, covered]) =>

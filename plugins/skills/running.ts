@@ -225,7 +225,9 @@ export class Running {
       inBackground: (error) => this.#inBackground(error),
       functions: this.granted.functions.includes('*') ? runtime.functions.names : this.granted.functions,
       modules: folder.files,
-      values: { 'glyphcase.config': configOf(manifest, Object.hasOwn(configs, this.id) ? configs[this.id] : undefined) },
+      values: {
+        'glyphcase.config': configOf(manifest, Object.hasOwn(configs, this.id) ? configs[this.id] : undefined),
+      },
       ...limitsOf(manifest),
     });
     try {

@@ -21,7 +21,8 @@ export function timeBoxed<T>(ms: number, fn: () => T): T {
   try {
     return script.runInThisContext({ timeout: ms }) as T;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw new TimeIsOver();
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw new TimeIsOver();
     throw error;
   } finally {
     if (outer === undefined) delete holder[ENTRY];

@@ -45,10 +45,11 @@ export interface CheckedSkill {
   readonly warnings: readonly string[];
 }
 
-/** @throws GC_BAD_MANIFEST, GC_BAD_PACKAGE with every error that `skill check` finds */
+/** @throws GC_BAD_MANIFEST, GC_BAD_PACKAGE with every error that `skill check` finds and that keeps the skill from starting */
 export function checkStaged(folder: string, id: string): CheckedSkill {
   const { problems } = checkSkill(folder);
-  const errors = problems.filter((problem) => problem.level === 'error');
+  // What else it finds may be wrong about: a table that an earlier version made, a function that is never called.
+  const errors = problems.filter((problem) => problem.keepsFromStarting === true);
   const [first] = errors;
   if (first !== undefined) {
     const code = first.file.endsWith('manifest.json') ? 'GC_BAD_MANIFEST' : 'GC_BAD_PACKAGE';
@@ -56,7 +57,7 @@ export function checkStaged(folder: string, id: string): CheckedSkill {
   }
   return {
     manifest: readManifest(readFolder(folder), VERSION),
-    warnings: problems.map((problem) => sentence(problem, id)),
+    warnings: problems.filter(({ level }) => level !== 'note').map((problem) => sentence(problem, id)),
   };
 }
 

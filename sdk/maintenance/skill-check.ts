@@ -42,16 +42,18 @@ export function checkSkill(dir: string, db?: string): SkillCheck {
   const folder = readFolder(dir);
   const problems: SkillProblem[] = [];
   const report: Report = (level, file, line, message) => problems.push({ level, file: join(dir, file), line, message });
-  const manifest = checkManifest(folder, report);
+  const fatal: Report = (level, file, line, message) =>
+    problems.push({ level, file: join(dir, file), line, message, keepsFromStarting: true });
+  const manifest = checkManifest(folder, fatal);
   const lua = [...folder.files].filter(([file]) => file.endsWith('.lua'));
-  const broken = checkSyntax(lua, report);
+  const broken = checkSyntax(lua, fatal);
   const files = lua
     .filter(([file]) => !broken.has(file))
     .map(([file, source]): LuaFile => ({ file, names: namesIn(source) }));
   const scripts = files.filter(({ file }) => file !== TEST_FILE);
   checkHookNames(scripts, report);
   checkKnownNames(files, functionsOf(manifest), report);
-  checkMigrations({ folder, report });
+  checkMigrations({ folder, report: fatal });
   if (manifest !== undefined) {
     checkUse({ manifest, folder, scripts, report });
     if (db === undefined) checkPermissions({ manifest, folder, scripts, report });

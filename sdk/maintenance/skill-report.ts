@@ -11,6 +11,8 @@ export interface SkillProblem {
   readonly file: string;
   readonly line: number;
   readonly message: string;
+  /** Without mending it the skill cannot even be loaded. */
+  readonly keepsFromStarting?: true;
 }
 
 /** @param file path within the skill's folder */
