@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { runSkill } from '../sdk/testing/index.ts';
 import { detach, editManifest, manifestInReadme, openSkills, skillsFolder } from './65-support.ts';
 import type { Json, SkillHost } from './65-support.ts';
-import { python, sqlite3, tempDir, thrownBy } from './support.ts';
+import { python, sqlite3, tempDir, thrownBy, until } from './support.ts';
 
 const VISITS =
   'CREATE TABLE visits(id INTEGER PRIMARY KEY, at, page TEXT COLLATE NOCASE, kind, size, note TEXT); CREATE INDEX visits_at ON visits(at);';
@@ -317,6 +317,29 @@ for i in range(200):
     );
     await expectExact(host);
     expect(writes).toBeLessThan(30);
+  });
+
+  it('takes a hundred thousand rows of one transaction', async () => {
+    const host = await open();
+    await host.db.execute(
+      `INSERT INTO visits(at, page, size) WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+       SELECT 1700000000 + i % 9000, char(97 + i % 3), i FROM n`,
+    );
+    await expectExact(host);
+  }, 20_000);
+
+  it('is exact when a transaction failed half way and comes again', async () => {
+    const host = await open();
+    await host.ready();
+    const stop = "WHEN NEW.hour LIKE '%22:00' BEGIN SELECT RAISE(ABORT, 'stop'); END";
+    await host.db.execute(`CREATE TRIGGER stop BEFORE INSERT ON rollups_dirty ${stop}`);
+    await host.db.execute('INSERT INTO visits(at) VALUES (1699990000), (1700000000)');
+    await host.db.flush();
+    expect(host.db.skills.get('rollups')?.failures).toBe(1);
+    await host.db.execute('DROP TRIGGER stop');
+    await until(() => host.db.skills.get('rollups')?.failures === 0);
+    await expectExact(host);
+    expect(await host.scalar('SELECT count(*) FROM rollup_visits')).toBe(3);
   });
 
   it('reads one hour by the index on the time, not the table', async () => {

@@ -435,6 +435,22 @@ describe('webhooks tries again', () => {
     expect(server.ids()).toEqual([1, 2, 4]);
   });
 
+  it('what was under way when its answer got lost, and takes no late answer for the new one', async () => {
+    const server = await receiver();
+    server.replies.push('stall');
+    const host = await openAt(server);
+    await insert(host, 1);
+    await host.until(() => server.seen.length === 1);
+    sqlite3(host.file, "UPDATE webhooks_endpoints SET in_flight = 'lost'");
+    await host.pass(5 * SECOND);
+    await host.until(async () => (await host.scalar('SELECT count(*) FROM _skill_http')) === 0);
+    expect(await host.status()).toMatchObject({ failures: 0, waiting: 1 });
+    await host.pass(10 * MINUTE);
+    expect(server.seen).toHaveLength(1);
+    await host.pass(11 * MINUTE);
+    await host.until(() => server.ids().length === 1);
+  });
+
   it('nothing that is too long, and says so', async () => {
     const server = await receiver();
     const host = await openAt(server);

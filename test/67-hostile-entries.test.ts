@@ -32,7 +32,10 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
   on_upgrade: {
     main: within('on_upgrade'),
     async wake(host) {
-      const again = writeSkill(host.dir, 'hostile', within('on_upgrade')(ATTACKS.loop), { ...EVERYTHING, version: '2.0.0' });
+      const again = writeSkill(host.dir, 'hostile', within('on_upgrade')(ATTACKS.loop), {
+        ...EVERYTHING,
+        version: '2.0.0',
+      });
       await host.skills.load(again);
     },
   },
@@ -68,7 +71,10 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
       `function f() return string.format("%s", setmetatable({}, { __tostring = function() ${attack} end })) end`,
     wake: callF,
   },
-  'a comparator': { main: (attack) => `function f() table.sort({ 3, 2, 1 }, function() ${attack} end) end`, wake: callF },
+  'a comparator': {
+    main: (attack) => `function f() table.sort({ 3, 2, 1 }, function() ${attack} end) end`,
+    wake: callF,
+  },
   gsub: { main: (attack) => `function f() (("x"):rep(9)):gsub(".", function() ${attack} end) end`, wake: callF },
   'an iterator': { main: (attack) => `function f() for _ in function() ${attack} end do end end`, wake: callF },
   __index: {
@@ -80,7 +86,10 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
       t = nil for i = 1, 1e9 do local x = { ("x"):rep(1e4) .. i } end end`,
     wake: callF,
   },
-  'a transaction': { main: (attack) => `function f() glyphcase.transaction(function() ${attack} end) end`, wake: callF },
+  'a transaction': {
+    main: (attack) => `function f() glyphcase.transaction(function() ${attack} end) end`,
+    wake: callF,
+  },
 };
 
 function callF(host: HostileHost): Promise<unknown> {
@@ -120,13 +129,15 @@ describe('time', () => {
     queries: 'while true do glyphcase.queryScalar("SELECT count(*) FROM orders") end',
     inserts: 'while true do glyphcase.insert("orders", { status = "x" }) end',
     'a pattern': 'string.find(("a"):rep(20000), ".-.-.-.-b")',
-    'json.encode and decode': 'local t = {} for i = 1, 1e4 do t[i] = { i } end while true do json.decode(json.encode(t)) end',
+    'json.encode and decode':
+      'local t = {} for i = 1, 1e4 do t[i] = { i } end while true do json.decode(json.encode(t)) end',
     'large strings': 'local s = ("x"):rep(2e6) while true do pcall(crypto.sha256, s .. "y") end',
     'large values': 'local t = {} for i = 1, 1e5 do t[i] = "x" .. i end while true do pcall(log.debug, t) end',
     cache: 'local i = 0 while true do i = i + 1 cache.set("k" .. i, ("x"):rep(1e5)) end',
     'failing host calls': 'while true do pcall(glyphcase.query, "SELEC") end',
     'function arguments': 'while true do pcall(log.info, print) end',
-    'transactions': 'while true do pcall(glyphcase.transaction, function() glyphcase.insert("orders", {}) error("x") end) end',
+    transactions:
+      'while true do pcall(glyphcase.transaction, function() glyphcase.insert("orders", {}) error("x") end) end',
   };
   it.each(Object.entries(RUNAWAYS))('%s: stopped within 1.2 × the limit', async (_, code) => {
     const host = await hostileHost({ lua: { limits: { time: '500ms', memory: '32MB' } } });

@@ -30,7 +30,11 @@ describe('floods within one call', () => {
     ['named jobs', 'for i = 1, 1e6 do scheduler.every("1s", "f", { name = "j" .. i }) end', /100/],
     ['requests', 'for i = 1, 1e6 do http.request({ url = "http://localhost/" }) end', /1,?000|time limit/],
     ['rows', 'while true do glyphcase.insert("orders", { note = ("x"):rep(1000) }) end', /time limit/],
-    ['own tables', 'local i = 0 while true do i = i + 1 glyphcase.execute("CREATE TABLE own" .. i .. "(a)") end', /time limit/],
+    [
+      'own tables',
+      'local i = 0 while true do i = i + 1 glyphcase.execute("CREATE TABLE own" .. i .. "(a)") end',
+      /time limit/,
+    ],
     ['nested transactions', 'local function f() glyphcase.transaction(f) end f()', /overflow|nested|levels/],
   ])('%s end in an error, and nothing of them stays', async (_, code, why) => {
     const host = await hostileHost();
@@ -42,7 +46,8 @@ describe('floods within one call', () => {
     await host.rest();
     expect(sent).toEqual([]);
     expect(host.db.value('SELECT count(*) FROM orders')).toBe(0);
-    for (const table of ['_skill_http', '_scheduler_jobs']) expect(host.db.value(`SELECT count(*) FROM ${table}`)).toBe(0);
+    for (const table of ['_skill_http', '_scheduler_jobs'])
+      expect(host.db.value(`SELECT count(*) FROM ${table}`)).toBe(0);
     expect(host.db.value("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'own%'")).toBe(0);
     await host.unharmed();
   });
@@ -83,17 +88,21 @@ describe('waking each other without end', () => {
     ['one skill and itself', LISTENER('x', 'x')],
     ['one skill, twice as many each time', LISTENER('x', 'x', 2)],
     ['one skill, a hundred times as many each time', LISTENER('x', 'x', 100)],
-  ])('by actions: %s', async (_, main) => {
-    const host = await hostileHost();
-    await host.hostile(main);
-    const pause = await longestPause(async () => {
-      host.actions.dispatch('x', 1);
-      await until(() => stateOf(host) === 'quarantined', 25_000);
-    });
-    expect(pause).toBeLessThan(500);
-    expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end.*skill enable hostile/);
-    await host.unharmed();
-  }, 30_000);
+  ])(
+    'by actions: %s',
+    async (_, main) => {
+      const host = await hostileHost();
+      await host.hostile(main);
+      const pause = await longestPause(async () => {
+        host.actions.dispatch('x', 1);
+        await until(() => stateOf(host) === 'quarantined', 25_000);
+      });
+      expect(pause).toBeLessThan(500);
+      expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end.*skill enable hostile/);
+      await host.unharmed();
+    },
+    30_000,
+  );
 
   it('by actions: two skills; the one that is stopped names both', async () => {
     const host = await hostileHost();
@@ -104,47 +113,63 @@ describe('waking each other without end', () => {
     await until(() => quarantined().length > 0);
     await host.rest();
     expect(quarantined()).toHaveLength(1);
-    expect(host.skills.why(quarantined()[0] ?? '').join(' ')).toMatch(/skill:(hostile → skill:other|other → skill:hostile)/);
+    expect(host.skills.why(quarantined()[0] ?? '').join(' ')).toMatch(
+      /skill:(hostile → skill:other|other → skill:hostile)/,
+    );
     await host.unharmed();
   });
 
   it.each([
-    ['a watch and its own rows', 'glyphcase.watch("orders", function(e) for i = 1, #e do glyphcase.insert("orders", {}) end end)'],
-    ['a watch, two rows for each', 'glyphcase.watch("orders", function(e) for i = 1, 2 * #e do glyphcase.insert("orders", {}) end end)'],
+    [
+      'a watch and its own rows',
+      'glyphcase.watch("orders", function(e) for i = 1, #e do glyphcase.insert("orders", {}) end end)',
+    ],
+    [
+      'a watch, two rows for each',
+      'glyphcase.watch("orders", function(e) for i = 1, 2 * #e do glyphcase.insert("orders", {}) end end)',
+    ],
     [
       'a watch and an action',
       'glyphcase.watch("orders", function() glyphcase.dispatch("x") end) glyphcase.on("x", function() glyphcase.insert("orders", {}) end)',
     ],
-  ])('by changes: %s', async (_, code) => {
-    const host = await hostileHost();
-    await host.hostile(`function on_activate() ${code} end`, { watches: [] });
-    host.run("INSERT INTO orders(status) VALUES ('first')");
-    for (let round = 0; round < 400 && stateOf(host) !== 'quarantined'; round++) {
-      await host.clock.advance(200);
-      await host.rest();
-    }
-    expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end/);
-    expect(host.db.value('SELECT count(*) FROM orders')).toBeLessThan(70_000);
-    await host.unharmed();
-  }, 30_000);
+  ])(
+    'by changes: %s',
+    async (_, code) => {
+      const host = await hostileHost();
+      await host.hostile(`function on_activate() ${code} end`, { watches: [] });
+      host.run("INSERT INTO orders(status) VALUES ('first')");
+      for (let round = 0; round < 400 && stateOf(host) !== 'quarantined'; round++) {
+        await host.clock.advance(200);
+        await host.rest();
+      }
+      expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end/);
+      expect(host.db.value('SELECT count(*) FROM orders')).toBeLessThan(70_000);
+      await host.unharmed();
+    },
+    30_000,
+  );
 
   it.each([
     ['a reaction and its own rows', 'glyphcase.insert("orders", {})'],
     ['a reaction, two rows for each', 'glyphcase.insert("orders", {}) glyphcase.insert("orders", {})'],
     ['a reaction and an action', 'glyphcase.dispatch("x")'],
-  ])('by changes: %s', async (_, code) => {
-    const host = await hostileHost({ lua: { limits: { time: '2s', memory: '16MB' } } });
-    await host.hostile(`function on_data_changed() ${code} end
+  ])(
+    'by changes: %s',
+    async (_, code) => {
+      const host = await hostileHost({ lua: { limits: { time: '2s', memory: '16MB' } } });
+      await host.hostile(`function on_data_changed() ${code} end
       function on_activate() glyphcase.on("x", function() glyphcase.insert("orders", {}) end) end`);
-    host.run("INSERT INTO orders(status) VALUES ('first')");
-    for (let round = 0; round < 400 && stateOf(host) !== 'quarantined'; round++) {
-      await host.clock.advance(200);
-      await host.rest();
-    }
-    expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end/);
-    expect(host.db.value('SELECT count(*) FROM orders')).toBeLessThan(70_000);
-    await host.unharmed();
-  }, 30_000);
+      host.run("INSERT INTO orders(status) VALUES ('first')");
+      for (let round = 0; round < 400 && stateOf(host) !== 'quarantined'; round++) {
+        await host.clock.advance(200);
+        await host.rest();
+      }
+      expect(host.skills.why('hostile').join(' ')).toMatch(/trigger each other without end/);
+      expect(host.db.value('SELECT count(*) FROM orders')).toBeLessThan(70_000);
+      await host.unharmed();
+    },
+    30_000,
+  );
 
   it('a long chain that comes to rest is none', async () => {
     const host = await hostileHost();
@@ -175,4 +200,26 @@ describe('work that stays below its limits', () => {
     await host.skills.disable('hostile');
     await host.unharmed();
   });
+});
+
+describe('honest work in large amounts', () => {
+  it('is no loop: a skill that sees its own changes to twenty thousand rows of another', async () => {
+    const host = await hostileHost({ lua: { limits: { time: '5s', memory: '64MB' } } });
+    await host.skills.load(
+      writeSkill(
+        host.dir,
+        'importer',
+        `function on_activate() glyphcase.on("import", function()
+          glyphcase.execute("INSERT INTO orders(total) SELECT value FROM json_each(?)", json.encode(rows)) end) end
+        rows = {} for i = 1, 20000 do rows[i] = i end`,
+        EVERYTHING,
+      ),
+    );
+    await host.hostile(`function on_data_changed(t, op, row)
+      if row.status == nil then glyphcase.update("orders", row.id, { status = "seen" }) end end`);
+    host.actions.dispatch('import');
+    for (let round = 0; round < 50; round++) await host.rest();
+    expect(host.db.value("SELECT count(*) FROM orders WHERE status = 'seen'")).toBe(20_000);
+    expect(stateOf(host)).toBe('active');
+  }, 60_000);
 });

@@ -30,35 +30,93 @@ const FOLDERS: readonly (readonly [what: string, make: Make, why: RegExp])[] = [
   ['a version that is no version', manifest(text({ version: '1'.repeat(300) })), /semantic version/],
   [
     'an expression without end in the schema of its config',
-    manifest(text({ config: { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$', default: `${'a'.repeat(40)}!` } } } })),
+    manifest(
+      text({
+        config: {
+          type: 'object',
+          properties: { a: { type: 'string', pattern: '^(a+)+$', default: `${'a'.repeat(40)}!` } },
+        },
+      }),
+    ),
     /config: the schema cannot be used: checking it takes longer/,
   ],
   ['a config that refers to itself', manifest(text({ config: { $ref: '#' } })), /config: the schema cannot be used/],
-  ['a config that refers elsewhere', manifest(text({ config: { $ref: 'https://evil.example/x.json' } })), /config: the schema cannot be used/],
-  ['a config with another schema’s name', manifest(text({ config: { $id: 'https://glyphcase.dev/skills.manifest.schema.json', properties: { a: { $ref: '#/nowhere' } } } })), /config: the schema cannot be used/],
+  [
+    'a config that refers elsewhere',
+    manifest(text({ config: { $ref: 'https://evil.example/x.json' } })),
+    /config: the schema cannot be used/,
+  ],
+  [
+    'a config with another schema’s name',
+    manifest(
+      text({
+        config: { $id: 'https://glyphcase.dev/skills.manifest.schema.json', properties: { a: { $ref: '#/nowhere' } } },
+      }),
+    ),
+    /config: the schema cannot be used/,
+  ],
   ['a main file outside', manifest(text({ main: '../../../../etc/passwd.lua' })), /main/],
   ['a main file that is too large', manifest(text({}), `-- ${'x'.repeat(1.1e6)}`), /"main\.lua" is larger than 1 MiB/],
   ['a main file of nested brackets', manifest(text({}), `x = ${'('.repeat(100_000)}`), /overflow|levels|limit/],
   ['a main file of nested blocks', manifest(text({}), 'do '.repeat(100_000)), /overflow|levels|limit/],
-  ['a main file of too many locals', manifest(text({}), Array.from({ length: 300 }, (_, i) => `local a${i}`).join('\n')), /too many local variables/],
+  [
+    'a main file of too many locals',
+    manifest(text({}), Array.from({ length: 300 }, (_, i) => `local a${i}`).join('\n')),
+    /too many local variables/,
+  ],
   ['a main file of bytecode', manifest(text({}), '\u001bLua'), /binary chunk/],
-  ['an id that is no id', ({ dir }) => writeSkill(dir, '__proto__', FINE, '{"id":"__proto__","version":"1.0.0"}'), /id: must match|id:/],
-  ['a name of control characters', ({ dir }) => writeSkill(dir, 'x\u001b[2J\u0007y', FINE, '{"id":"x","version":"1.0.0"}'), /must be the folder's name/],
+  [
+    'an id that is no id',
+    ({ dir }) => writeSkill(dir, '__proto__', FINE, '{"id":"__proto__","version":"1.0.0"}'),
+    /id: must match|id:/,
+  ],
+  [
+    'a name of control characters',
+    ({ dir }) => writeSkill(dir, 'x\u001b[2J\u0007y', FINE, '{"id":"x","version":"1.0.0"}'),
+    /must be the folder's name/,
+  ],
   ['ten thousand files', tenThousandFiles, /holds more than \d+ files/],
-  ['forty megabytes', ({ dir }) => writeSkill(dir, 'bad', FINE, text({}), Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${i}.md`, 'x'.repeat(1e6)]))), /holds more than 16 MiB/],
-  ['a manifest that is a link', ({ dir }) => linked(dir, 'manifest.json'), /manifest\.json is larger than 1 MiB, or a link/],
+  [
+    'forty megabytes',
+    ({ dir }) =>
+      writeSkill(
+        dir,
+        'bad',
+        FINE,
+        text({}),
+        Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`f${i}.md`, 'x'.repeat(1e6)])),
+      ),
+    /holds more than 16 MiB/,
+  ],
+  [
+    'a manifest that is a link',
+    ({ dir }) => linked(dir, 'manifest.json'),
+    /manifest\.json is larger than 1 MiB, or a link/,
+  ],
   ['a main file that is a link', ({ dir }) => linked(dir, 'main.lua'), /"main\.lua" is larger than 1 MiB, or a link/],
   ['a main file that is a pipe', pipe, /"main\.lua" is larger than 1 MiB, or a link or pipe/],
-  ['a main file that is a folder', ({ dir }) => {
-    const folder = writeSkill(dir, 'bad', FINE, text({ main: 'sub.lua' }));
-    mkdirSync(join(folder, 'sub.lua'));
-    return folder;
-  }, /there is no file "sub\.lua"/],
-  ['a manifest that is a folder', ({ dir }) => {
-    mkdirSync(join(dir, 'bad', 'manifest.json'), { recursive: true });
-    return join(dir, 'bad');
-  }, /manifest\.json is missing/],
-  ['a migration that is none', ({ dir }) => writeSkill(dir, 'bad', FINE, text({}), { 'migrations/001.sql': 'DROP TABLE orders; ATTACH "x" AS y' }), /may not|migration/i],
+  [
+    'a main file that is a folder',
+    ({ dir }) => {
+      const folder = writeSkill(dir, 'bad', FINE, text({ main: 'sub.lua' }));
+      mkdirSync(join(folder, 'sub.lua'));
+      return folder;
+    },
+    /there is no file "sub\.lua"/,
+  ],
+  [
+    'a manifest that is a folder',
+    ({ dir }) => {
+      mkdirSync(join(dir, 'bad', 'manifest.json'), { recursive: true });
+      return join(dir, 'bad');
+    },
+    /manifest\.json is missing/,
+  ],
+  [
+    'a migration that is none',
+    ({ dir }) => writeSkill(dir, 'bad', FINE, text({}), { 'migrations/001.sql': 'DROP TABLE orders; ATTACH "x" AS y' }),
+    /may not|migration/i,
+  ],
 ];
 
 function manyKeys(count: number): object {
@@ -80,7 +138,10 @@ function linked(dir: string, name: string): string {
   writeFileSync(outside, name === 'main.lua' ? FINE : text({}));
   const folder = join(dir, 'bad');
   mkdirSync(folder);
-  writeFileSync(join(folder, name === 'main.lua' ? 'manifest.json' : 'main.lua'), name === 'main.lua' ? text({}) : FINE);
+  writeFileSync(
+    join(folder, name === 'main.lua' ? 'manifest.json' : 'main.lua'),
+    name === 'main.lua' ? text({}) : FINE,
+  );
   symlinkSync(outside, join(folder, name));
   return folder;
 }

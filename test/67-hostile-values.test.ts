@@ -6,13 +6,25 @@ import { writeSkill } from './60-skills-support.ts';
 import { thrownBy } from './support.ts';
 
 /** Keys that mean something to JavaScript. */
-const KEYS = ['__proto__', 'constructor', 'prototype', 'toString', 'then', 'toJSON', 'hasOwnProperty', 'kind', 'length'];
+const KEYS = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'then',
+  'toJSON',
+  'hasOwnProperty',
+  'kind',
+  'length',
+];
 const EVIL = `{ ["__proto__"] = { isAdmin = true }, constructor = { prototype = { isAdmin = true } }, toString = "x",
   ["then"] = "y", toJSON = "z", hasOwnProperty = 1, valueOf = "v", kind = "lua-results", length = 3 }`;
 
 describe('keys that mean something to JavaScript', () => {
   it('are ordinary ones in action payloads, answers, cache, json and config', async () => {
-    const host = await hostileHost({ skills: { configs: JSON.parse('{"hostile":{"__proto__":{"isAdmin":true}}}') as object } });
+    const host = await hostileHost({
+      skills: { configs: JSON.parse('{"hostile":{"__proto__":{"isAdmin":true}}}') as object },
+    });
     const payloads: Record<string, unknown>[] = [];
     host.actions.on('*', (payload) => payloads.push(payload as Record<string, unknown>));
     await host.hostile(`evil = ${EVIL}
@@ -47,7 +59,9 @@ describe('keys that mean something to JavaScript', () => {
     host.capsule.subscribe(host.capsule.watch('evil'), (some) => void events.push(...some));
     await host.skills.call('hostile', 'put', { isAdmin: true });
     await host.rest();
-    await host.skills.call('hostile', 'get').catch((error: unknown) => expect(String(error)).toContain('passed to Lua'));
+    await host.skills
+      .call('hostile', 'get')
+      .catch((error: unknown) => expect(String(error)).toContain('passed to Lua'));
     expect(events).toHaveLength(2);
     const rows = [...events.map((event) => event.newData ?? {}), ...host.db.all('SELECT * FROM evil')];
     for (const row of rows as Record<string, unknown>[]) {
@@ -59,7 +73,9 @@ describe('keys that mean something to JavaScript', () => {
 
   it('are refused in the answer of a hook where they would be the row’s prototype', async () => {
     const host = await hostileHost();
-    await host.hostile('function before_insert(t, data) return { ["__proto__"] = { total = 9 }, constructor = nil } end');
+    await host.hostile(
+      'function before_insert(t, data) return { ["__proto__"] = { total = 9 }, constructor = nil } end',
+    );
     const error = await thrownBy(() => host.db.exclusive(() => host.db.rows.insert('orders', { status: 'x' })));
     expect(error).toMatchObject({ code: 'GC_REFUSED', message: expect.stringContaining('"__proto__"') as string });
     await host.unharmed();
@@ -125,7 +141,9 @@ describe('tables that pretend', () => {
     end`);
     for (const kind of ['table', 'number', 'huge', 'bytes', 'coroutine', 'function']) {
       const told = await host.skills.call('hostile', 'f', kind).catch((error: unknown) => String(error));
-      expect(String(told)).not.toMatch(/stolen|undefined is not|not a function\b.*TypeError|Cannot read propert|\.ts:\d/);
+      expect(String(told)).not.toMatch(
+        /stolen|undefined is not|not a function\b.*TypeError|Cannot read propert|\.ts:\d/,
+      );
     }
     host.clock.advance(2000).catch(() => undefined);
     await host.rest();
@@ -151,9 +169,21 @@ describe('numbers and texts at the edges', () => {
   });
 
   it.each([
-    ['one long text many times in a table', 'local s = ("x"):rep(4e6) local t = {} for i = 1, 1000 do t[i] = s end return t', 'MiB'],
-    ['many long results', 'local s = ("x"):rep(4e6) local t = {} for i = 1, 200 do t[i] = s end return table.unpack(t)', 'MiB'],
-    ['many long arguments', 'local s = ("x"):rep(4e6) local t = {} for i = 1, 200 do t[i] = s end log.info(table.unpack(t))', 'MiB'],
+    [
+      'one long text many times in a table',
+      'local s = ("x"):rep(4e6) local t = {} for i = 1, 1000 do t[i] = s end return t',
+      'MiB',
+    ],
+    [
+      'many long results',
+      'local s = ("x"):rep(4e6) local t = {} for i = 1, 200 do t[i] = s end return table.unpack(t)',
+      'MiB',
+    ],
+    [
+      'many long arguments',
+      'local s = ("x"):rep(4e6) local t = {} for i = 1, 200 do t[i] = s end log.info(table.unpack(t))',
+      'MiB',
+    ],
     ['a table that holds itself often', 'local t = {} for i = 1, 30 do t = { t, t } end return t', 'elements|deeper'],
     ['a text that decodes to millions of tables', 'json.decode("[" .. ("[],"):rep(1e6) .. "[]]")', 'values'],
     ['a text that decodes to millions of nulls', 'json.decode("[" .. ("null,"):rep(1e6) .. "1]")', 'values'],
@@ -171,7 +201,11 @@ describe('numbers and texts at the edges', () => {
 
   it('a huge error is cut: it is kept, logged and stored', async () => {
     const host = await hostileHost();
-    for (const code of ['error(("x"):rep(5e6))', 'error({ message = ("x"):rep(5e6) })', 'error(blob(("\\xff"):rep(5e6)))']) {
+    for (const code of [
+      'error(("x"):rep(5e6))',
+      'error({ message = ("x"):rep(5e6) })',
+      'error(blob(("\\xff"):rep(5e6)))',
+    ]) {
       await host.hostile(`function on_activate() ${code} end`);
       const report = host.skills.get('hostile');
       expect(report?.state).toBe('failed');

@@ -200,3 +200,17 @@ print(out.decode())
     else expect(existsSync(join(cwd, 'skills'))).toBe(false);
   });
 });
+
+test('a skill that check doubts is installed with a warning, and check says when its files were changed', async () => {
+  const cwd = tempDir();
+  const run = (...args: readonly string[]): ReturnType<typeof cli> => cli(['skill', ...args], { cwd });
+  const source = folderOf(skillFiles('tidy', '1.0.0', {}, 'function f() glyphcase.insert("orders", { id = 1 }) end'));
+  const installed = await run('install', source, '--yes');
+  expect(installed.code).toBe(0);
+  expect(installed.stderr).toContain('orders');
+  expect((await run('check', 'skills/tidy')).stdout).not.toContain('differ');
+  writeFileSync(join(cwd, 'skills/tidy/extra.lua'), 'return 1\n');
+  expect((await run('check', 'skills/tidy')).stdout).toMatch(
+    /note: its files differ from version 1\.0\.0 that was installed/,
+  );
+});

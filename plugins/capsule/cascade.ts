@@ -11,11 +11,12 @@ import type { Cause, Causes, WrittenRange } from './types.ts';
 
 /** Reaction upon reaction upon reaction: so many are a loop. */
 const MAX_DEPTH = 64;
-/** What multiplies at every step never gets so deep: from this depth on, one beginning may make so much work in all. */
+/** What multiplies at every step never gets so deep: from this depth on, one beginning may make so much work in all, and some for each of its own changes. */
 const MOST_WORK: readonly (readonly [depth: number, work: number])[] = [
   [9, 20_000],
   [3, 50_000],
 ];
+const PER_SEED = 20;
 const KEPT = 4096;
 
 export type Origin = WrittenRange;
@@ -65,10 +66,10 @@ export class Cascade implements Causes {
    */
   watch(name: string, cause: Cause | undefined, handle: () => void): Origin[] {
     const depth = (cause?.depth ?? 0) + 1;
-    const root = cause?.root ?? { work: 0 };
+    const root = cause?.root ?? { seeds: 0, work: 0 };
     if (cause?.chain.includes(name) === true) {
       if (depth > MAX_DEPTH) throw endless(`${MAX_DEPTH} deep`, name, cause);
-      const tooMuch = MOST_WORK.some(([from, work]) => depth >= from && root.work >= work);
+      const tooMuch = MOST_WORK.some(([from, work]) => depth >= from && root.work >= work + PER_SEED * root.seeds);
       if (tooMuch) throw endless(`${root.work} changes and actions`, name, cause);
     }
     const before = this.#end.get() as number;
@@ -81,7 +82,8 @@ export class Cascade implements Causes {
       this.#current = outer;
     }
     const last = this.#end.get() as number;
-    if (depth > 1) root.work += 1 + last - before;
+    if (depth === 1) root.seeds += last - before;
+    else root.work += last - before;
     return last <= before ? [] : [{ ...own, first: before + 1, last }];
   }
 

@@ -175,8 +175,8 @@ export interface Cause {
   readonly depth: number;
   /** Names of the latest in the chain, oldest first. */
   readonly chain: readonly string[];
-  /** Shared by everything with the same beginning. */
-  readonly root: { work: number };
+  /** Shared by everything with the same beginning: changes and actions that it made itself, and those that came of them. */
+  readonly root: { seeds: number; work: number };
 }
 
 /** Finds reactions that trigger each other without end, whether by changes or in other ways. */

@@ -45,7 +45,8 @@ function sorted(object: object): object {
 /** The value of a JSON text, ready to be passed to Lua. */
 export function decodeJson(text: LuaValue | undefined): unknown {
   if (typeof text !== 'string') throw refused('json.decode needs a string (UTF-8)');
-  if (text.length > MAX_VALUES && valuesIn(text) > MAX_VALUES) throw refused(`json.decode: more than ${MAX_VALUES} values`);
+  if (text.length > MAX_VALUES && valuesIn(text) > MAX_VALUES)
+    throw refused(`json.decode: more than ${MAX_VALUES} values`);
   try {
     return NEEDS_REVIVER.test(text) ? exactJson.parse(text, revive) : (JSON.parse(text) as unknown);
   } catch (thrown) {

@@ -40,6 +40,9 @@ export class ActionQueue {
 
   /** Hands it to its listeners, soon. */
   add(action: string, payload: unknown, cause: Cause | undefined): void {
+    // Counted here and not when it is heard: what multiplies is stopped before it fills the queue.
+    if (cause?.depth === 1) cause.root.seeds += 1;
+    else if (cause !== undefined) cause.root.work += 1;
     this.#waiting.push({ action, payload, cause });
     if (this.#draining) return;
     this.#draining = true;

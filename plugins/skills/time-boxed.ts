@@ -15,7 +15,7 @@ export class TimeIsOver extends Error {}
 
 /** Returns what `fn` returns, which may take `ms`. Costs about 50 µs. @throws TimeIsOver, and what `fn` throws */
 export function timeBoxed<T>(ms: number, fn: () => T): T {
-  const holder = globalThis as { [ENTRY]?: () => unknown };
+  const holder = globalThis as { [ENTRY]?: (() => unknown) | undefined };
   const outer = holder[ENTRY];
   holder[ENTRY] = fn;
   try {
@@ -25,7 +25,6 @@ export function timeBoxed<T>(ms: number, fn: () => T): T {
       throw new TimeIsOver();
     throw error;
   } finally {
-    if (outer === undefined) delete holder[ENTRY];
-    else holder[ENTRY] = outer;
+    holder[ENTRY] = outer;
   }
 }

@@ -1,9 +1,9 @@
 /** Installing and removing in a running host: `db.skills.install` and `db.skills.remove`. */
 import type { SkillsService } from '../../plugins/skills/types.ts';
 import type { Connection } from '../maintenance/connection.ts';
+import { activated } from './activated.ts';
 import { install } from './install.ts';
 import type { Activator } from './install.ts';
-import { activated } from './own-host.ts';
 import { knowsSkill, remove, tablesOf } from './remove.ts';
 import type { DataRemover } from './remove.ts';
 import type { InstallOptions, InstallResult, RemoveOptions, RemovePlan } from './types.ts';

@@ -3,15 +3,15 @@
  *
  * Invariant: what a failure leaves in the file is what was there before; only the skill and those it needs are loaded.
  */
-import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import type { GlyphCaseOptions, SkillsOptions } from '../config.ts';
 import { GlyphCase } from '../glyphcase.ts';
 import { guarded, openToWrite, reading, schemaNames } from '../maintenance/connection.ts';
 import type { Connection } from '../maintenance/connection.ts';
+import type { SkillsManager } from '../managers.ts';
+import { activated } from './activated.ts';
 import { disableSkill } from '../maintenance/skill-control.ts';
-import { definePlugin } from '../plugin.ts';
 import { approvalOf } from '../../plugins/skills/requirements.ts';
-import type { Manifest, SkillReport, SkillsService } from '../../plugins/skills/types.ts';
+import type { Manifest, SkillReport } from '../../plugins/skills/types.ts';
 
 /** Options of the host, as far as they matter to one skill: no file, no folders. */
 export interface OwnHostOptions extends Omit<GlyphCaseOptions, 'skills'> {
@@ -22,21 +22,12 @@ export interface OwnHostOptions extends Omit<GlyphCaseOptions, 'skills'> {
 async function inOwnHost<T>(
   filename: string,
   options: OwnHostOptions,
-  work: (skills: SkillsService) => Promise<T>,
+  work: (skills: SkillsManager) => Promise<T>,
 ): Promise<T> {
   const db = new GlyphCase({ ...options, filename, skills: { ...options.skills, dir: [], watch: false } });
   try {
     await db.ready;
-    const skills = await new Promise<SkillsService>((resolve) => {
-      const door = definePlugin({
-        name: 'install',
-        version: '1.0.0',
-        requires: { skills: '^1.0.0' },
-        activate: (ctx) => resolve(ctx.use<SkillsService>('skills')),
-      });
-      db.plugins.load(door);
-    });
-    return await work(skills);
+    return await work(db.skills);
   } finally {
     await db.close();
   }
@@ -66,19 +57,6 @@ export async function activateOn(
     writeRow(filename, id, before);
     throw error;
   }
-}
-
-/** The report of a skill that runs, or waits for what is not its own fault. @throws GC_SKILL_FAILED */
-export function activated(report: SkillReport): SkillReport {
-  const { id, version, state, reasons, error } = report;
-  if (error === undefined && state !== 'failed' && state !== 'quarantined') return report;
-  const why = error === undefined ? reasons.join(' ') : messageOf(error);
-  const code = error instanceof GlyphError ? error.code : 'GC_SKILL_FAILED';
-  throw new GlyphError(code, `Version ${version} of the skill ${id} does not start on the database: ${why}`, {
-    hint: 'Folder, lock and database are as they were before.',
-    skill: id,
-    cause: error,
-  });
 }
 
 /** Takes a skill's data out of a database: `on_uninstall`, tables, everything known of it. */

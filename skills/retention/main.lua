@@ -8,7 +8,7 @@ local rules_of = require("rules")
 local config = glyphcase.config
 local rules = rules_of.read(config.rules)
 
--- How long one run may take, in seconds, and how many rows it looks for first. More follow while they are quick.
+-- How long one run may take, in seconds, and how many rows it removes at once to begin with: more when that is quick.
 local RUN_SECONDS = 0.05
 local FIRST_ROWS = 100
 local PAUSE = "250ms"
@@ -41,18 +41,23 @@ local function advise_index(rule, seconds)
   log.warn(string.format("%s: finding old rows took %.1f s; the table needs an index on that column", rule.text, seconds))
 end
 
+-- How many rows of a rule are removed at once; found out by and by.
+local sizes = {}
+
 -- Returns whether nothing is left to remove.
 local function apply(rule, now, ends)
-  local size = math.min(FIRST_ROWS, rule.batch)
   local count, is_done = 0, false
   repeat
+    local size = math.min(sizes[rule] or FIRST_ROWS, rule.batch)
     local began = os.clock()
     local rows = glyphcase.query(rule.find, rule.params(now, size))
-    if #rows < size then advise_index(rule, os.clock() - began) end
+    local found = os.clock()
+    if #rows < size then advise_index(rule, found - began) end
     local gone = rule.remove(rows)
     count = count + gone
     is_done = #rows < size or gone == 0
-    if os.clock() - began < RUN_SECONDS / 8 then size = math.min(size * 2, rule.batch) end
+    local is_quick = os.clock() - found < RUN_SECONDS / 4
+    sizes[rule] = is_quick and size * 2 or math.max(size // 2, 1)
   until is_done or os.clock() > ends
   if count > 0 then write_down(rule, count, now) end
   return is_done

@@ -137,15 +137,28 @@ end
 
 ---------------------------------------------------------------------------------------------------- changes
 
+-- Whether an endpoint is on and is busy, as far as the changes of one transaction tell, which are handled in one. When that is
+-- undone and comes again, it begins with an earlier change.
+local known = {}
+
+local function standing_of(endpoint, event)
+  if known.transaction ~= event.transaction_id or event.seq < known.seq then known = { transaction = event.transaction_id } end
+  known.seq = event.seq
+  known[endpoint] = known[endpoint] or { is_on = state_of(endpoint).state == "on", is_asked = false }
+  return known[endpoint]
+end
+
 function on_data_changed(_, _, _, event)
   for _, endpoint in ipairs(config.endpoints) do
     local entry = changes.fitting(endpoint.changes, event)
-    if entry and state_of(endpoint).state == "on" then
+    local standing = entry and standing_of(endpoint, event)
+    if standing and standing.is_on then
       local id = crypto.uuid()
-      if queue.add(endpoint, id, changes.text(id, event, entry.columns), os.time()) then
-        send_next(endpoint)
-      else
+      if not queue.add(endpoint, id, changes.text(id, event, entry.columns), os.time()) then
         log.error(endpoint.name .. ": a change of " .. event.table_name .. " is too long to be posted")
+      elseif not standing.is_asked then
+        standing.is_asked = true
+        send_next(endpoint)
       end
     end
   end
@@ -153,7 +166,7 @@ end
 
 ---------------------------------------------------------------------------------------------------- for people
 
-local function known(name, call)
+local function named(name, call)
   return endpoints[name] or error(call .. "(name): there is no endpoint " .. tostring(name), 3)
 end
 
@@ -175,14 +188,14 @@ end
 
 -- An endpoint that has answered 410 is told of changes again, from those on that waited then.
 function enable(name)
-  local endpoint = known(name, "enable")
+  local endpoint = named(name, "enable")
   set(endpoint, { state = "on", failures = 0, next_at = 0 })
   send_next(endpoint)
 end
 
 -- What was given up is tried anew, before everything else. Returns how many changes.
 function retry(name)
-  local endpoint = known(name, "retry")
+  local endpoint = named(name, "retry")
   local count = queue.revive(endpoint, os.time())
   set(endpoint, { failures = 0, next_at = 0 })
   send_next(endpoint)

@@ -1,6 +1,8 @@
 /** `glyphcase skill check`: what is wrong with a skill's folder, file by file and line by line, before it runs. */
+import { dirname, join, resolve } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import type { LockCheck } from '../../install/lock-file.ts';
 import type { SkillCheck, SkillProblem } from '../../maintenance/skill-check.ts';
 import { Failure } from '../errors.ts';
 import { examples } from '../options.ts';
@@ -38,14 +40,27 @@ interface CheckOptions {
 }
 
 async function check(folders: readonly string[], options: CheckOptions): Promise<void> {
-  const { checkSkill } = await import('../../maintenance/skill-check.ts');
+  const [{ checkSkill }, { verifyLock }] = await Promise.all([
+    import('../../maintenance/skill-check.ts'),
+    import('../../install/lock-file.ts'),
+  ]);
   const db = options.db === undefined ? undefined : existingDatabase(options.db);
   const dirs = await skillsIn(folders.length === 0 ? defaultFolders() : folders);
-  const checks = dirs.map((dir) => checkSkill(dir, db));
+  const checks = dirs.map((dir) => withLock(checkSkill(dir, db), verifyLock(dirname(resolve(dir)))));
   if (options.json === true) printPrettyJson(checks);
   else checks.forEach(printCheck);
   const failed = checks.filter(hasErrors);
   if (failed.length > 0) throw new Failure();
+}
+
+/** Adds what the lock of installed skills says of it. */
+function withLock(check: SkillCheck, lock: readonly LockCheck[]): SkillCheck {
+  const own = lock.find(({ id, state }) => id === check.id && state === 'changed');
+  if (own === undefined) return check;
+  const { version, source } = own.entry;
+  const message = `its files differ from version ${version} that was installed from ${source}`;
+  const note: SkillProblem = { level: 'note', file: join(check.dir, 'manifest.json'), line: 1, message };
+  return { ...check, problems: [...check.problems, note] };
 }
 
 const hasErrors = ({ problems }: SkillCheck): boolean => problems.some((problem) => problem.level === 'error');

@@ -85,12 +85,12 @@ function printList(listed: readonly Listed[], running: boolean, path: string | u
     return;
   }
   const rows = listed.map((skill) => [
-    skill.id,
-    skill.version ?? '',
+    printable(skill.id),
+    printable(skill.version ?? ''),
     stateText(skill.now),
     skill.lag === undefined ? '' : String(skill.lag),
     skill.activatedAt === undefined ? '' : `${formatMs(Date.now() - skill.activatedAt)} ago`,
-    skill.dir ?? '',
+    printable(skill.dir ?? ''),
     printable(skill.error ?? ''),
   ]);
   for (const line of table({
