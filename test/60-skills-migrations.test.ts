@@ -153,3 +153,22 @@ describe('versions', () => {
     expect(host.db.value("SELECT version FROM _skills WHERE id = 'demo'")).toBe('1.9.0');
   });
 });
+
+describe('a skill that only seems to make the table it watches', () => {
+  it('waits for the table, and begins when it comes', async () => {
+    const host = await skillHost();
+    const main = `-- Once: CREATE TABLE later (x)
+      function on_data_changed(t, o, row) print("saw " .. row.x) end`;
+    const report = await load(host, {}, { main, watches: ['later'] });
+    expect(report).toMatchObject({
+      state: 'waiting',
+      reasons: ['waiting (table later): it is watched and does not exist yet'],
+    });
+    host.run('CREATE TABLE later(x)');
+    await host.clock.advance(200);
+    await host.rest();
+    host.run('INSERT INTO later VALUES (1)');
+    await host.rest();
+    expect(host.logged()).toContain('saw 1');
+  });
+});

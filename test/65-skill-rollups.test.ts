@@ -328,12 +328,15 @@ for i in range(200):
     await expectExact(host);
   }, 20_000);
 
-  it('is exact when a transaction failed half way and comes again', async () => {
+  it.each([
+    ['half way', '(1699990000), (1700000000)'],
+    ['at its first change', '(1700000000), (1699990000)'],
+  ])('is exact when a transaction failed %s and comes again', async (_where, values) => {
     const host = await open();
     await host.ready();
     const stop = "WHEN NEW.hour LIKE '%22:00' BEGIN SELECT RAISE(ABORT, 'stop'); END";
     await host.db.execute(`CREATE TRIGGER stop BEFORE INSERT ON rollups_dirty ${stop}`);
-    await host.db.execute('INSERT INTO visits(at) VALUES (1699990000), (1700000000)');
+    await host.db.execute(`INSERT INTO visits(at) VALUES ${values}`);
     await host.db.flush();
     expect(host.db.skills.get('rollups')?.failures).toBe(1);
     await host.db.execute('DROP TRIGGER stop');

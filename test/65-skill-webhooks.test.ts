@@ -239,10 +239,12 @@ describe('webhooks posts', () => {
     const first = await openAt(server);
     await insert(first, ...upTo(20));
     await first.until(() => server.ids().length === 20);
+    await first.idle();
     await first.db.close();
     sqlite3(first.file, ...upTo(20).map((id) => `INSERT INTO orders(id) VALUES (${id + 20})`));
     const second = await open({ file: first.file, dir: first.dir, endpoints: [endpoint(server)] });
     await second.until(() => server.ids().length === 40);
+    await second.idle();
     expect(server.ids()).toEqual(upTo(40));
     expect(server.seen).toHaveLength(40);
     expect(await second.status()).toMatchObject({ delivered: 40, waiting: 0, failures: 0 });

@@ -69,7 +69,8 @@ export function manifestInReadme(id: string): Json {
 export function detach(file: string): void {
   const raw = new BetterSqlite3(file);
   raw.pragma('foreign_keys = OFF');
-  const internal = "name GLOB '_capsule*' OR name GLOB '_skill*' OR name GLOB '_lease*' OR name GLOB '_scheduler*' OR name GLOB '_glyphcase*'";
+  const internal =
+    "name GLOB '_capsule*' OR name GLOB '_skill*' OR name GLOB '_lease*' OR name GLOB '_scheduler*' OR name GLOB '_glyphcase*'";
   for (const type of ['trigger', 'view', 'table']) {
     const names = raw
       .prepare(`SELECT name FROM sqlite_schema WHERE type = ? AND (${internal})`)

@@ -36,8 +36,8 @@ const LUA: Readonly<Record<string, readonly [main: string, says: RegExp, manifes
   ],
   'writes-internals': ['function on_activate() glyphcase.execute("DELETE FROM _skills") end', /failed.*internal table/],
   attaches: ['function on_activate() glyphcase.execute("ATTACH \'/etc/passwd\' AS p") end', /failed.*ATTACH/],
-  'wants-the-network': ['', /waiting.*network/, { permissions: { network: ['*'] } }],
-  'wants-everything': ['', /waiting.*"\*"/, { permissions: { database: { read: ['*'], write: ['*'] } } }],
+  'wants-the-network': ['', /waiting .*permissions\.network/, { permissions: { network: ['*'] } }],
+  'wants-everything': ['', /waiting .*"\*"/, { permissions: { database: { read: ['*'], write: ['*'] } } }],
   'looks-around': [
     'function on_activate() error(tostring(io) .. tostring(os.execute) .. tostring(debug) .. tostring(process)) end',
     /nilnilnilnil/,
@@ -54,8 +54,8 @@ const LUA: Readonly<Record<string, readonly [main: string, says: RegExp, manifes
     },
   ],
   'log-flood': [
-    'function on_data_changed() for i = 1, 1e5 do log.info("\\27[2J" .. ("x"):rep(1000)) end error("\\27[31m flooded") end',
-    /(failed|quarantined|active).*flooded/,
+    'function on_data_changed() for i = 1, 2000 do log.info("\\27[2J" .. ("x"):rep(1000)) end error("\\27[31m flooded") end',
+    /(failed|quarantined|active) .*(flooded|time limit)/,
   ],
 };
 

@@ -119,6 +119,7 @@ describe('a quarantine', () => {
       state: 'quarantined',
       error: expect.stringContaining('time limit') as string,
     });
+    const stored = written(first);
     await first.close();
 
     const second = await hostileHost({ file, dir, schema: '' });
@@ -127,6 +128,9 @@ describe('a quarantine', () => {
     second.actions.dispatch('x');
     await second.rest();
     expect(second.skills.logs('hostile')).toEqual([]);
+    // For the next one to find, and for `skill list`.
+    second.db.flushDeferred();
+    expect(written(second)).toEqual(stored);
     await second.close();
 
     writeSkill(dir, 'hostile', 'function f() return 1 end', EVERYTHING);

@@ -16,6 +16,7 @@ import type { GrantedPermissions } from './permissions.ts';
 import { databaseLine, missing, never, refuseAlways } from './refusals.ts';
 import type { Who } from './refusals.ts';
 import { SchemaGuard } from './schema-guard.ts';
+import { callsSlowly, withShortTexts } from './slow-functions.ts';
 import type { SkillStore } from './store.ts';
 import { writeTarget } from './write-target.ts';
 
@@ -108,12 +109,13 @@ export class SkillGuard implements Guard {
     const call = unboundedCall(sql);
     if (call !== undefined) throw never(this.#who, `call ${call} with a size that only shows when it runs`, sql, SIZED);
     if (access.kind === 'schema') {
+      if (callsSlowly(sql)) throw never(this.#who, 'search for a text whose length only shows when it runs', sql);
       const after = this.#schema.check(sql, access);
       this.#checkReads(sql, access, access);
       if (!this.#granted.database.recursive && isFilledFromLoops(sql, access, this.#meter)) throw this.#unlimited(sql);
       return { access, sql, asIs: true, after };
     }
-    const permit = this.#filtered(sql) ?? this.#judged(sql, access);
+    const permit = this.#withShortTexts(this.#filtered(sql) ?? this.#judged(sql, access));
     this.#allowed.set(access, permit);
     return permit;
   }
@@ -196,6 +198,11 @@ export class SkillGuard implements Guard {
     return { access, sql: metered, asIs: metered === text || (sql === text && this.#meter.loops(sql) < 3) };
   }
 
+  #withShortTexts(permit: Permit): Permit {
+    const sql = withShortTexts(this.#db, permit.sql);
+    return sql === permit.sql ? permit : { ...permit, sql, asIs: false };
+  }
+
   #unlimited(sql: string): Error {
     return missing(this.#id, 'run a statement whose time cannot be limited', RECURSIVE, sql, BOUNDED);
   }
@@ -209,6 +216,8 @@ export class SkillGuard implements Guard {
   }
 
   #viewText(name: string): string | undefined {
+    // GlyphCase's own are measured where they are used.
+    if (isInternal(name)) return undefined;
     this.#views ??= this.#db
       .prepare("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = ? COLLATE NOCASE")
       .pluck();

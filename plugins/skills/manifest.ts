@@ -9,6 +9,7 @@ import { GlyphError, messageOf, parseDuration, validate } from '../../sdk/plugin
 import type { JsonSchema, Problem } from '../../sdk/plugin.ts';
 import type { SkillFolder } from './folder.ts';
 import { lineOfPath } from './source-lines.ts';
+import { slowFilter } from './slow-filters.ts';
 import { TimeIsOver, timeBoxed } from './time-boxed.ts';
 import type { Manifest } from './types.ts';
 
@@ -63,6 +64,10 @@ export function readManifest(folder: SkillFolder, version: string): Manifest {
     throw bad(folder, text, `it needs GlyphCase ${range}, this is ${version}`, 'engines.glyphcase', 'engines');
   }
   if (!folder.files.has(manifest.main)) throw complaint('main', noMain(folder, manifest.main));
+  manifest.watches.forEach((watch, index) => {
+    const why = typeof watch === 'string' ? undefined : slowFilter(watch.filter);
+    if (why !== undefined) throw complaint(`watches[${index}].filter`, why);
+  });
   for (const [id, wanted] of Object.entries(manifest.dependencies)) {
     if (semver.validRange(wanted) === null)
       throw complaint(`dependencies.${id}`, `must be a version range, not "${wanted}"`);

@@ -5,7 +5,7 @@
  * transaction that activates it; whatever fails, the version that ran before goes on. What it cannot do is said in
  * `reasons`, in sentences.
  */
-import { messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { UnitState } from '../../sdk/plugin.ts';
 import { activate, stop } from './activation.ts';
 import { afterFailedStart, isOutside, pauseAfter } from './failures.ts';
@@ -14,7 +14,7 @@ import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
 import { complete } from './permissions.ts';
 import { reportOf, sentencesOf } from './report.ts';
-import { approvalOf, unmet } from './requirements.ts';
+import { approvalOf, missingAfterAll, unmet } from './requirements.ts';
 import { Retry } from './retry.ts';
 import { Running } from './running.ts';
 import type { Runtime } from './runtime.ts';
@@ -103,7 +103,7 @@ export class Skill {
       store.setEnabled(this.id, true, ctx.clock.now());
       this.#status.failures = 0;
       if (this.#status.state === 'disabled' || this.#status.state === 'quarantined') this.#status.set('discovered');
-      this.#readManifest();
+      this.#tryToRead();
       if (this.#status.manifest !== undefined)
         store.approve(this.id, approvalOf(this.#status.manifest), ctx.clock.now());
       await this.#refresh({ again: true });
@@ -184,7 +184,9 @@ export class Skill {
       manifest = readManifest(folder, version);
       this.#status.manifest = manifest;
       if (stays) {
-        this.#status.quarantined(`It was quarantined: ${row.error ?? 'it failed too often'}`);
+        const before = row.error ?? 'it failed too often';
+        this.#status.error = new GlyphError('GC_SKILL_FAILED', before, { skill: this.id });
+        this.#status.quarantined(`It was quarantined: ${before}`);
         return;
       }
       reasons = unmet(this.#runtime, { manifest, folder, row });
@@ -203,8 +205,7 @@ export class Skill {
     if (this.#status.hash === hash) return;
     this.#status.hash = hash;
     this.#status.manifest = this.#running?.manifest;
-    this.#status.error = undefined;
-    this.#status.reasons = [];
+    this.#status.well();
     this.#status.set('active');
   }
 
@@ -217,7 +218,10 @@ export class Skill {
     try {
       await activate(next, old, { force });
     } catch (error) {
-      this.#fail(error);
+      const reasons = missingAfterAll(this.#runtime, manifest, error);
+      this.#blocked = reasons.length > 0;
+      if (this.#blocked) this.#wait(reasons);
+      else this.#fail(error);
       return;
     }
     this.#running = next;
@@ -326,23 +330,21 @@ export class Skill {
     });
   }
 
-  #readManifest(): void {
+  /** Reads its folder as far as it can be read: what is wrong with it is said when it is started. */
+  #tryToRead(): SkillFolder | undefined {
     try {
-      this.#status.manifest = readManifest(readFolder(this.dir), this.#runtime.version);
-    } catch {
-      // What is wrong with it is said when it is started.
-    }
-  }
-
-  /** The version in its folder, for `on_uninstall` alone; undefined when it cannot even be read. */
-  #loadable(): Running | undefined {
-    this.#readManifest();
-    try {
-      return this.#status.manifest === undefined
-        ? undefined
-        : this.#runningOf(readFolder(this.dir), this.#status.manifest);
+      const folder = readFolder(this.dir);
+      this.#status.manifest = readManifest(folder, this.#runtime.version);
+      return folder;
     } catch {
       return undefined;
     }
+  }
+
+  /** The version in its folder, for `on_uninstall` alone. */
+  #loadable(): Running | undefined {
+    const folder = this.#tryToRead();
+    const { manifest } = this.#status;
+    return folder === undefined || manifest === undefined ? undefined : this.#runningOf(folder, manifest);
   }
 }

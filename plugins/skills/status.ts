@@ -42,7 +42,8 @@ export class Status {
       state: to,
       version: this.manifest?.version,
       hash: this.hash,
-      error: this.error?.message,
+      // Other processes see what it waits for, too.
+      error: this.error?.message ?? (to === 'waiting' ? this.reasons.join(' ') : undefined),
       attempts: this.failures,
       activatedMs: this.activatedInMs,
       now: ctx.clock.now(),

@@ -37,27 +37,25 @@ local function mark(one, hour)
 end
 
 -- What is marked already by changes of the same transaction, which are handled in one. When that is undone and comes again, it
--- begins with an earlier change.
+-- begins with a change that was seen.
 local marked = { seq = 0 }
 
-local function mark_once(one, hour, event)
-  if marked.transaction ~= event.transaction_id or event.seq < marked.seq then marked = { transaction = event.transaction_id, seq = 0 } end
-  marked.seq = event.seq
-  local known = marked[one] or {}
-  marked[one] = known
-  if not known[hour] then
-    known[hour] = true
-    mark(one, hour)
-  end
+local function mark_once(one, hour)
+  marked[one] = marked[one] or {}
+  if marked[one][hour] then return end
+  marked[one][hour] = true
+  mark(one, hour)
 end
 
 function on_data_changed(table_name, _, _, event)
+  if marked.transaction ~= event.transaction_id or event.seq <= marked.seq then marked = { transaction = event.transaction_id } end
+  marked.seq = event.seq
   for _, one in ipairs(by_table[table_name:lower()] or {}) do
     if one.concerns(event.changed_columns) then
       local before = hours.of(value_of(event.old_data, one.time))
       local after = hours.of(value_of(event.new_data, one.time))
-      if after then mark_once(one, after, event) end
-      if before and before ~= after then mark_once(one, before, event) end
+      if after then mark_once(one, after) end
+      if before and before ~= after then mark_once(one, before) end
     end
   end
 end

@@ -137,21 +137,21 @@ end
 
 ---------------------------------------------------------------------------------------------------- changes
 
--- Whether an endpoint is on and is busy, as far as the changes of one transaction tell, which are handled in one. When that is
--- undone and comes again, it begins with an earlier change.
-local known = {}
+-- Which endpoints are on, and have been asked to send, as far as the changes of one transaction tell, which are handled in one.
+-- When that is undone and comes again, it begins with a change that was seen.
+local known = { seq = 0 }
 
-local function standing_of(endpoint, event)
-  if known.transaction ~= event.transaction_id or event.seq < known.seq then known = { transaction = event.transaction_id } end
-  known.seq = event.seq
+local function standing_of(endpoint)
   known[endpoint] = known[endpoint] or { is_on = state_of(endpoint).state == "on", is_asked = false }
   return known[endpoint]
 end
 
 function on_data_changed(_, _, _, event)
+  if known.transaction ~= event.transaction_id or event.seq <= known.seq then known = { transaction = event.transaction_id } end
+  known.seq = event.seq
   for _, endpoint in ipairs(config.endpoints) do
     local entry = changes.fitting(endpoint.changes, event)
-    local standing = entry and standing_of(endpoint, event)
+    local standing = entry and standing_of(endpoint)
     if standing and standing.is_on then
       local id = crypto.uuid()
       if not queue.add(endpoint, id, changes.text(id, event, entry.columns), os.time()) then

@@ -3,6 +3,7 @@ import type { LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError } from '../../../sdk/plugin.ts';
 import type { Transaction } from '../../../sdk/plugin.ts';
 import { ActionBudget, actionQueueOf } from '../action-queue.ts';
+import { slowFilter } from '../slow-filters.ts';
 import { functionArgument, paramsArgument, textArgument } from './arguments.ts';
 import { notesFor, transactionOf } from './context.ts';
 import type { ApiContext, ApiPart } from './context.ts';
@@ -55,6 +56,8 @@ function watch(api: ApiContext, args: readonly Argument[]): string {
   }
   const rest = args.slice(1, -1);
   const filter = rest.length === 0 || rest[0] === null ? undefined : textArgument(rest[0], call, 'the filter');
+  const why = slowFilter(filter);
+  if (why !== undefined) throw new GlyphError('GC_BAD_FILTER', `${call}: the filter is refused: ${why}`);
   const params = paramsArgument(rest.slice(1), filter ?? '');
   api.guard.read(table);
   return api.subscriptions.add({ table, filter, params, fn, notes: notesFor(api) });

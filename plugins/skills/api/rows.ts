@@ -30,7 +30,7 @@ export const rowsPart: ApiPart = (api) => {
     if (!guard.statement(sql).asIs) {
       throw new GlyphError(
         'GC_PERMISSION',
-        `${call}: the condition reads an internal table, or joins too much: ${shorten(text)}`,
+        `${call}: the condition reads an internal table, joins too much, or searches for a text of any length: ${shorten(text)}`,
         {
           hint: 'Read with glyphcase.query() first, or write the whole statement with glyphcase.execute().',
           skill: api.id,
