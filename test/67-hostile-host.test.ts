@@ -27,7 +27,7 @@ const LUA: Readonly<Record<string, readonly [main: string, says: RegExp, manifes
     /quarantined.*without end/,
   ],
   'watch-loop': [
-    'function on_activate() glyphcase.execute("CREATE TABLE mine(a)") glyphcase.watch("mine", function() glyphcase.insert("mine", {}) end) glyphcase.insert("mine", {}) end',
+    'function on_activate() glyphcase.execute("CREATE TABLE mine(a)") glyphcase.watch("mine", function(e) for i = 1, 2 * #e do glyphcase.insert("mine", {}) end end) glyphcase.insert("mine", {}) end',
     /quarantined.*without end/,
   ],
   'reads-secrets': [

@@ -13,7 +13,10 @@ describe('a search for a long text', () => {
     ['a quoted name', `glyphcase.query([[SELECT "INSTR"(?, ?)]], ${LONG.a}, ${LONG.b})`],
     ['replace', `glyphcase.query("SELECT replace(?, ?, 'x')", ${LONG.a}, ${LONG.b})`],
     ['trim', `glyphcase.query("SELECT trim(?, ?)", ${LONG.a}, ("b"):rep(1e6) .. "a")`],
-    ['one within the other', `glyphcase.query("SELECT instr(?1, trim(?1, instr(?1, ?2)) || ?2)", ${LONG.a}, ${LONG.b})`],
+    [
+      'one within the other',
+      `glyphcase.query("SELECT instr(?1, trim(?1, instr(?1, ?2)) || ?2)", ${LONG.a}, ${LONG.b})`,
+    ],
     ['unhex', `glyphcase.query("SELECT unhex(?, ?)", ("z"):rep(4e6), ("b"):rep(1e6) .. "z")`],
     ['json_patch', `glyphcase.query("SELECT json_patch('{}', ?)", ${PATCH})`],
     ['a condition', `glyphcase.deleteWhere("orders", "instr(note, ?)", ${LONG.b})`],
@@ -37,7 +40,9 @@ describe('a search for a long text', () => {
   it('in the filter of a manifest is refused, with its line', async () => {
     const host = await hostileHost();
     await host.hostile('', { watches: [{ table: 'orders', filter: 'instr(note, status) > 0' }] });
-    expect(host.skills.why('hostile').join(' ')).toMatch(/manifest\.json:\d+: watches\[0\]\.filter: it searches for a text/);
+    expect(host.skills.why('hostile').join(' ')).toMatch(
+      /manifest\.json:\d+: watches\[0\]\.filter: it searches for a text/,
+    );
     await host.unharmed();
   });
 

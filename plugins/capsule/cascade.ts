@@ -11,7 +11,7 @@ import type { Cause, Causes, WrittenRange } from './types.ts';
 
 /** Reaction upon reaction upon reaction: so many are a loop. */
 const MAX_DEPTH = 64;
-/** What multiplies at every step never gets so deep: from this depth on, one beginning may make so much work in all, and some for each of its own changes. */
+/** What multiplies at every step never gets so deep: from this depth on, one beginning may make so much work in all, and some for each of its own changes and each step. */
 const MOST_WORK: readonly (readonly [depth: number, work: number])[] = [
   [9, 20_000],
   [3, 50_000],
@@ -64,12 +64,14 @@ export class Cascade implements Causes {
    * Runs `handle` for one cause, inside a transaction, and returns what it wrote; to be remembered if that commits.
    * @throws GC_CASCADE naming the reactions in the loop.
    */
-  watch(name: string, cause: Cause | undefined, handle: () => void): Origin[] {
+  watch(name: string, cause: Cause | undefined, handle: () => void, inSteps = false): Origin[] {
     const depth = (cause?.depth ?? 0) + 1;
     const root = cause?.root ?? { seeds: 0, work: 0 };
     if (cause?.chain.includes(name) === true) {
-      if (depth > MAX_DEPTH) throw endless(`${MAX_DEPTH} deep`, name, cause);
-      const tooMuch = MOST_WORK.some(([from, work]) => depth >= from && root.work >= work + PER_SEED * root.seeds);
+      if (depth > MAX_DEPTH && !inSteps) throw endless(`${MAX_DEPTH} deep`, name, cause);
+      const tooMuch = MOST_WORK.some(
+        ([from, work]) => depth >= from && root.work >= work + PER_SEED * (root.seeds + depth),
+      );
       if (tooMuch) throw endless(`${root.work} changes and actions`, name, cause);
     }
     const before = this.#end.get() as number;

@@ -187,9 +187,10 @@ export interface Causes {
   causeOf(seqs: readonly number[]): Cause | undefined;
   /**
    * Runs `handle` for one cause, inside a transaction. What it returns is what `handle` wrote, for `remember` once that has
-   * committed. @throws GC_CASCADE naming the loop
+   * committed. `inSteps` allows a chain of any length that does not multiply: long work cut into steps, each of which waits for a
+   * batch. @throws GC_CASCADE naming the loop
    */
-  watch(name: string, cause: Cause | undefined, handle: () => void): readonly WrittenRange[];
+  watch(name: string, cause: Cause | undefined, handle: () => void, inSteps?: boolean): readonly WrittenRange[];
   remember(written: readonly WrittenRange[]): void;
 }
 

@@ -199,9 +199,10 @@ export class Instance {
     const { id, runtime, inBackground } = this.#options;
     const results: T[] = [];
     try {
-      const written = runtime.capsule.causes.watch(`skill:${id}`, cause, () => {
+      const run = (): void => {
         results.push(this.enter(phase, (state) => work((target, ...args) => state.callAll(target, ...args))));
-      });
+      };
+      const written = runtime.capsule.causes.watch(`skill:${id}`, cause, run, phase === 'glyphcase.watch');
       const { current } = runtime.ctx.db;
       if (current !== undefined && written.length > 0) {
         notesOf(current).add({ committed: () => runtime.capsule.causes.remember(written) });

@@ -47,7 +47,8 @@ function longTexts(sql: string): readonly Range[] {
     const [first] = argument;
     const last = argument.at(-1);
     if (first === undefined || last === undefined) return [];
-    const isLiteral = argument.length === 1 && /^(string|number|blob)$/.test(first.type) && first.text.length <= MAX_SHORT;
+    const isLiteral =
+      argument.length === 1 && /^(string|number|blob)$/.test(first.type) && first.text.length <= MAX_SHORT;
     return isLiteral ? [] : [{ start: first.start, end: last.end }];
   });
 }

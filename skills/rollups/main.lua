@@ -9,6 +9,8 @@ local rollup_of = require("rollup")
 
 -- How long one step may take, in seconds. Others who write to the file wait that long.
 local STEP_SECONDS = 0.02
+-- How long after a change hours are computed, so that many changes have it done once; and the pause between steps.
+local SOON, PAUSE = "50ms", "5ms"
 -- An hour that takes so long has most likely been looked for in the whole table.
 local SLOW_SECONDS = 0.25
 
@@ -36,6 +38,11 @@ local function mark(one, hour)
   glyphcase.execute("INSERT OR IGNORE INTO rollups_dirty(name, hour) VALUES (?, ?)", one.name, hour)
 end
 
+-- The job is kept in the file: whatever ends the host, the next one goes on.
+local function plan(delay)
+  scheduler.after(delay, "step", { name = "step" })
+end
+
 -- What is marked already by changes of the same transaction, which are handled in one. When that is undone and comes again, it
 -- begins with a change that was seen.
 local marked = { seq = 0 }
@@ -45,6 +52,8 @@ local function mark_once(one, hour)
   if marked[one][hour] then return end
   marked[one][hour] = true
   mark(one, hour)
+  if not marked.is_planned then plan(SOON) end
+  marked.is_planned = true
 end
 
 function on_data_changed(table_name, _, _, event)
@@ -114,12 +123,19 @@ local function look_back(ends)
   glyphcase.execute("UPDATE rollups_state SET after = ? WHERE name = ?", after, one.name)
 end
 
--- What it writes to its two tables is what calls the next step: each is a transaction of its own, and after a crash it goes on
--- where it was.
-local function step()
+-- Whether all results are as the rows are: { ready=, waiting= }, waiting being the number of hours to compute.
+function status()
+  local waiting = glyphcase.queryScalar("SELECT count(*) FROM rollups_dirty")
+  local is_done = glyphcase.queryScalar("SELECT count(*) FROM rollups_state WHERE NOT done") == 0
+  return { ready = is_done and waiting == 0, waiting = waiting }
+end
+
+-- The job: as much as the time allows. Each step is a transaction of its own.
+function step()
   local ends = os.clock() + STEP_SECONDS
   refresh_marked(ends)
   if os.clock() < ends then look_back(ends) end
+  if not status().ready then plan(PAUSE) end
 end
 
 ---------------------------------------------------------------------------------------------------- starting
@@ -134,15 +150,7 @@ function rebuild(name)
       glyphcase.execute("INSERT OR REPLACE INTO rollups_state(name, made_of) VALUES (?, ?)", one.name, one.made_of)
     end
   end
-end
-
--- Whether all results are as the rows are: { ready=, waiting= }, waiting being the number of hours to compute.
-function status()
-  return {
-    ready = glyphcase.queryScalar("SELECT count(*) FROM rollups_state WHERE NOT done") == 0
-      and glyphcase.queryScalar("SELECT count(*) FROM rollups_dirty") == 0,
-    waiting = glyphcase.queryScalar("SELECT count(*) FROM rollups_dirty"),
-  }
+  plan(PAUSE)
 end
 
 -- What was kept before the installation (GlyphCase was detached from the file, and is back) has missed changes.
@@ -179,7 +187,6 @@ function on_activate()
       glyphcase.execute("DELETE FROM rollups_dirty WHERE name = ?", state.name)
     end
   end
-  glyphcase.watch("rollups_dirty", step)
-  glyphcase.watch("rollups_state", step)
-  step()
+  -- Without a name: a job that is done would stay done when it is registered again at a start.
+  if not status().ready then scheduler.after(PAUSE, step) end
 end

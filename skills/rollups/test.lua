@@ -5,7 +5,7 @@ end)
 
 local function settle()
   for _ = 1, 100 do
-    flush()
+    clock.advance("50ms")
     if skill.call("status").ready then return end
   end
   error("it does not come to rest")
