@@ -57,6 +57,18 @@ describe('a skill that stops', () => {
   });
 });
 
+test('what a new version asks for as it starts is judged by its own manifest', async () => {
+  const [before, after] = [await serve((_s, r) => r.end('old')), await serve((_s, r) => r.end('new'))];
+  const host = await fullHost({ schema: ANSWERS });
+  const asking = (origin: string): string =>
+    `${MAIN} function on_activate() http.request({ url = "${origin}" }, "keep") end`;
+  await loadSkill(host, 'demo', asking(before.origin), reach([before.host], 'answers'));
+  await until(() => kept(host).length === 1);
+  await loadSkill(host, 'demo', asking(after.origin), reach([after.host], 'answers'));
+  await until(() => kept(host).length === 2);
+  expect(kept(host)).toEqual(['old', 'new']);
+});
+
 describe('a host that stops', () => {
   test('ends every connection, also idle ones, and keeps what was under way', async () => {
     const server = await serve(({ url }, response) => (url === '/hang' ? undefined : response.end('x')));

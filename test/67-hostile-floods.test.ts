@@ -121,10 +121,6 @@ describe('waking each other without end', () => {
 
   it.each([
     [
-      'a watch and its own rows',
-      'glyphcase.watch("orders", function(e) for i = 1, #e do glyphcase.insert("orders", {}) end end)',
-    ],
-    [
       'a watch, two rows for each',
       'glyphcase.watch("orders", function(e) for i = 1, 2 * #e do glyphcase.insert("orders", {}) end end)',
     ],
@@ -170,6 +166,24 @@ describe('waking each other without end', () => {
     },
     30_000,
   );
+
+  it('a watch that goes on by itself is work in steps: one a batch, and everybody else in between', async () => {
+    const host = await hostileHost();
+    await host.hostile(
+      `function on_install() glyphcase.execute("CREATE TABLE step(n INTEGER)") end
+      function on_activate() glyphcase.watch("step", function() glyphcase.execute("UPDATE step SET n = n + 1 WHERE n < 150") end) end`,
+      { watches: [] },
+    );
+    host.run('INSERT INTO step VALUES (0)');
+    for (let round = 0; round < 160; round++) {
+      await host.clock.advance(200);
+      await host.rest();
+      expect(await host.skills.call('neighbour', 'answer', 1)).toBe(2);
+    }
+    expect(host.db.value('SELECT n FROM step')).toBe(150);
+    expect(stateOf(host)).toBe('active');
+    await host.unharmed();
+  }, 30_000);
 
   it('a long chain that comes to rest is none', async () => {
     const host = await hostileHost();

@@ -64,7 +64,7 @@ describe('keys that mean something to JavaScript', () => {
       .catch((error: unknown) => expect(String(error)).toContain('passed to Lua'));
     expect(events).toHaveLength(2);
     const rows = [...events.map((event) => event.newData ?? {}), ...host.db.all('SELECT * FROM evil')];
-    for (const row of rows as Record<string, unknown>[]) {
+    for (const row of rows) {
       expect(Object.getPrototypeOf(row)).toBe(Object.prototype);
       expect(row['isAdmin']).toBeUndefined();
     }

@@ -58,7 +58,8 @@ function open(skill: SkillHandle, { ctx, lua, store, outbox, owner, connect, loo
         lua,
         clock,
         callbacks,
-        asked: () => outbox.pump(),
+        // When the transaction is over for everybody: a new version of the skill may have taken over in it.
+        asked: () => queueMicrotask(() => outbox.pump()),
       }),
     },
     live() {

@@ -50,7 +50,7 @@ export class Scheduler implements RunTools {
   #timerAt = 0;
   #look: Timer | undefined;
   /** The time when it was last looked at. */
-  #seen = 0;
+  #seen: number;
   #closed = false;
 
   constructor({ db, clock, store, random }: SchedulerParts) {
@@ -58,6 +58,7 @@ export class Scheduler implements RunTools {
     this.clock = clock;
     this.store = store;
     this.#random = random;
+    this.#seen = clock.now();
   }
 
   get tables(): ReadonlySet<JobTable> {
