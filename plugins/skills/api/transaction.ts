@@ -35,7 +35,7 @@ export const transactionPart: ApiPart = (api) => {
       const notes = notesFor(api);
       const transaction = db.current as Transaction;
       open = open.filter((one) => one.transaction === transaction);
-      
+      serial += 1;
       const name = `gc_lua_${serial}`;
       db.exec(`SAVEPOINT ${name}`);
       open.push({ transaction, name, mark: notes.mark() });
