@@ -156,6 +156,22 @@ describe('on_data_changed', () => {
     expect(seen(second)).toEqual(['INSERT orders 1']);
   });
 
+  it('has more time for a large transaction, which is handed over whole', async () => {
+    const host = await skillHost({ schema: SCHEMA, lua: { limits: { time: '100ms' } } });
+    // 0.03 ms an event: more than the limit in all, and less than what a large transaction gets.
+    const main = `count = 0 function counted() return count end
+      function on_data_changed()
+        count = count + 1
+        local till = os.clock() + 0.00003
+        while os.clock() < till do end
+      end`;
+    await loadSkill(host, 'demo', main, MANIFEST);
+    host.run('WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5120) INSERT INTO orders(id) SELECT i FROM n');
+    await host.rest();
+    expect(host.skills.get('demo')?.error).toBeUndefined();
+    expect(await host.skills.call('demo', 'counted')).toBe(5120);
+  });
+
   it('starts anew after a kill, with what on_activate sets up', async () => {
     const host = await skillHost({ schema: SCHEMA, lua: { limits: { time: '100ms' } } });
     let loop = true;

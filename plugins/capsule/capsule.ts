@@ -7,6 +7,7 @@ import type { Params, PluginContext } from '../../sdk/plugin.ts';
 import { CommitWatch } from './commits.ts';
 import type { CapsuleConfig } from './config.ts';
 import { Delivery } from './delivery.ts';
+import { Followers } from './followers.ts';
 import { canWatch } from './layout.ts';
 import { Ledger } from './ledger.ts';
 import { LogReader } from './log-reader.ts';
@@ -24,6 +25,8 @@ import type {
   ChangeEvent,
   CapsuleStats,
   EventHandler,
+  Follower,
+  FollowHandle,
   PruneReport,
   Reaction,
   ReactionHandle,
@@ -50,6 +53,7 @@ export class Capsule implements CapsuleService {
   readonly #subscriptions: Subscriptions;
   readonly #schema: SchemaWatch;
   readonly #upkeep: Upkeep;
+  readonly #followers: Followers;
   readonly #tableOptions = new AllTableOptions();
   #end: number;
 
@@ -74,7 +78,7 @@ export class Capsule implements CapsuleService {
       currentLayout: (table) => this.#tables.current(table),
       logger: log,
     });
-    this.#end = this.#readEnd();
+    this.#end = this.#reader.end();
     const boundary = (from: number, end: number, size?: number): number =>
       this.boundary(from, size ?? this.batchSize ?? ctx.config.batchSize, end);
     const [router, registry] = [this.#router, this.#registry];
@@ -101,6 +105,7 @@ export class Capsule implements CapsuleService {
     this.#commits = new CommitWatch({ db, clock, onCommit: () => this.look() });
     const [delivery, commits, tables, reactions] = [this.#delivery, this.#commits, this.#tables, this.#reactions];
     this.#subscriptions = new Subscriptions({ db, registry, delivery, commits, look: () => this.look() });
+    this.#followers = new Followers({ reader: this.#reader, ledger: this.#ledger, commits, logger: log });
     this.#schema = new SchemaWatch({
       db,
       logger: log,
@@ -160,6 +165,10 @@ export class Capsule implements CapsuleService {
     });
   }
 
+  follow(follower: Follower): FollowHandle {
+    return this.#followers.add(follower);
+  }
+
   forget(name: string): void {
     this.#watchers.forget(name);
   }
@@ -186,7 +195,7 @@ export class Capsule implements CapsuleService {
     const { db } = this.#ctx;
     if (db.inMemory ? db.busy : !db.reader.open) return this.#end;
     this.#commits.seen();
-    const end = this.#readEnd();
+    const end = this.#reader.end();
     if (end > this.#end) {
       this.#ledger.noteExternal(this.#end, end);
       this.#advance(end);
@@ -196,6 +205,7 @@ export class Capsule implements CapsuleService {
       // In an open transaction it would be that one's own change.
       this.#schema.lookSoon('outside');
     }
+    this.#followers.looked();
     return this.#end;
   }
 
@@ -212,12 +222,13 @@ export class Capsule implements CapsuleService {
     const waiting = this.#delivery.deliver(to, routed);
     this.#reactions.deliver(from, routed);
     this.#upkeep.storeSoon();
-    return waiting;
+    return this.#followers.deliver(from, to, waiting);
   }
 
   async settled(seq: number): Promise<void> {
     await this.#delivery.settled(seq);
     await this.#reactions.allSettled(seq);
+    await this.#followers.settled(seq);
     this.#upkeep.storeNow();
   }
 
@@ -332,12 +343,6 @@ export class Capsule implements CapsuleService {
     this.#end = end;
     this.#ctx.emit('capsule:end', end);
   }
-
-  #readEnd(): number {
-    this.#endStatement ??= this.#ctx.db.prepareRead('SELECT ifnull(max(seq), 0) FROM main._capsule_log').pluck();
-    return this.#endStatement.get() as number;
-  }
-  #endStatement: ReturnType<PluginContext['db']['prepare']> | undefined;
 
   /** Another host took this one for dead and removed its rows. Inside a transaction. */
   #restore(): void {

@@ -95,4 +95,4 @@ function rowIdOf(layout: TableLayout, image: readonly SqlValue[]): ChangeEvent['
   return [...image];
 }
 
-const toDate = (sqlTime: string): Date => new Date(`${sqlTime.replace(' ', 'T')}Z`);
+export const toDate = (sqlTime: string): Date => new Date(`${sqlTime.replace(' ', 'T')}Z`);

@@ -39,6 +39,13 @@ export class LogReader {
     this.#source = source;
   }
 
+  /** The newest `seq` that is committed; 0 while the log is empty. */
+  end(): number {
+    this.#endStatement ??= this.#source.db.prepareRead('SELECT ifnull(max(seq), 0) FROM main._capsule_log').pluck();
+    return this.#endStatement.get() as number;
+  }
+  #endStatement: ReturnType<Database['prepare']> | undefined;
+
   /** Log columns are read up to the widest layout known, not all 32. */
   widen(layout: TableLayout): void {
     this.#widest = Math.max(this.#widest, Math.min(LOG_WIDTH, widthOf(layout)));

@@ -4,6 +4,10 @@
  * The public shapes are the contract of docs/api.md; the service is versioned as `capsule`.
  */
 import type { Source } from '../../sdk/plugin.ts';
+import type { LoggedChange } from './images.ts';
+
+export type { LoggedChange } from './images.ts';
+export type { TableLayout } from './layout.ts';
 
 /** A change of one row. Positions and `change` are only there for watchers that know them. */
 export interface ChangeEvent<Row = Record<string, unknown>> {
@@ -63,7 +67,27 @@ export interface Watcher {
   /** Ids of the subscriptions on it. */
   readonly subscriptions: Set<string>;
   readonly createdAt: Date;
+  /** Query watchers only: the result as its subscribers know it, as of now when there are none. */
+  rows?<T = Record<string, unknown>>(): readonly T[];
+  /** Query watchers only: how the result is kept current, and why so. */
+  explain?(): Explanation;
   [Symbol.dispose](): void;
+}
+
+/** How a query watcher keeps its result current. */
+export interface Explanation {
+  /** `re-run`: the query is run again and compared. */
+  readonly mode: 're-run' | 'incremental';
+  /** Why it is kept in this way, and what to know of it, in sentences. */
+  readonly why: string;
+  /** The tables whose changes wake it. */
+  readonly tables: readonly string[];
+  /** Per table the columns whose UPDATE wakes it, or `all`. INSERT and DELETE always do. */
+  readonly columns: Readonly<Record<string, readonly string[] | 'all'>>;
+  /** The columns by which rows are told apart; undefined when they have no key and are compared as a whole. */
+  readonly key: readonly string[] | undefined;
+  /** Whether the order of the rows is part of the result. */
+  readonly ordered: boolean;
 }
 
 export type ListenerType = 'lua' | 'react' | 'custom';
@@ -170,6 +194,32 @@ export interface ReactionHandle {
   settled(seq: number): Promise<void>;
 }
 
+/** A range of the log, for who keeps something current. */
+export interface FollowedRange {
+  /** The range is `(from, to]`. */
+  readonly from: number;
+  readonly to: number;
+  /** What happened to rows of watched tables, in commit order. */
+  readonly changes: readonly LoggedChange[];
+  /** The transaction that the last of it belongs to. */
+  readonly origin: Pick<ChangeEvent, 'transactionId' | 'source' | 'timestamp'>;
+}
+
+/** Follows the log as it is delivered: see {@link CapsuleService.follow}. */
+export interface Follower {
+  /** After the subscribers were given the range. Returns what of its own work is not done yet. */
+  changed(range: FollowedRange): readonly Promise<void>[];
+  /** Somebody's commit was looked at, which may have changed the schema and nothing else. */
+  looked(): void;
+  /** Resolves when it has handled everything up to `seq`. */
+  settled(seq: number): Promise<void>;
+}
+
+export interface FollowHandle {
+  /** Idempotent. */
+  stop(): void;
+}
+
 /** What a piece of work is done for: how long the chain of reactions to reactions is, and who is in it. */
 export interface Cause {
   readonly depth: number;
@@ -209,6 +259,8 @@ export interface CapsuleService {
   /** A durable, exactly-once reaction; skills' `on_data_changed` is one. */
   react(reaction: Reaction): ReactionHandle;
   readonly causes: Causes;
+  /** Hands every range that is delivered from now on to a follower too; keeps the process alive meanwhile. */
+  follow(follower: Follower): FollowHandle;
   /** Forgets a reaction that was stopped: its cursor, and the watchers only it needed. */
   forget(name: string): void;
   /** True when the table exists and can be watched; throws when it exists and cannot. */

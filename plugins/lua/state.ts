@@ -28,6 +28,8 @@ export class SandboxedState implements LuaState {
   #machine: Machine;
   #environment: bigint;
   #guarded = false;
+  /** Of the guard that is under way. */
+  #limitMs = 0;
   #printed = 0;
   #closed = false;
   #onClose: () => void;
@@ -120,6 +122,12 @@ export class SandboxedState implements LuaState {
     }
   }
 
+  addTime(ms: number): void {
+    if (!this.#guarded) return;
+    this.#limitMs += ms;
+    this.#machine.instance.deadline += ms;
+  }
+
   checkTime(): void {
     this.#machine.instance.throwIfDead();
     this.#machine.instance.checkTime();
@@ -161,7 +169,8 @@ export class SandboxedState implements LuaState {
   #arm(): void {
     this.#guarded = true;
     this.#printed = 0;
-    this.#machine.instance.deadline = performance.now() + this.#options.timeMs;
+    this.#limitMs = this.#options.timeMs;
+    this.#machine.instance.deadline = performance.now() + this.#limitMs;
   }
 
   #disarm(): void {
@@ -194,9 +203,8 @@ export class SandboxedState implements LuaState {
   }
 
   #timeoutError(): GlyphError {
-    const { timeMs } = this.#options;
     const place = this.#currentLine();
-    const message = `'${this.name}' ran longer than its time limit of ${timeMs} ms and was stopped`;
+    const message = `'${this.name}' ran longer than its time limit of ${Math.round(this.#limitMs)} ms and was stopped`;
     return new GlyphError('GC_LUA_TIME', place === undefined ? message : `${place}: ${message}`);
   }
 

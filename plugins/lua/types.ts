@@ -132,6 +132,8 @@ export interface LuaState {
    * counts. Time the host itself spends between the calls counts too. JavaScript `catch` and `finally` blocks run as usual when the limit strikes.
    */
   guard<T>(fn: () => T): T;
+  /** Gives the guard that is under way so many ms more: for work that is handed over in parts. */
+  addTime(ms: number): void;
   /** Throws `GC_LUA_TIME` when the time is over. For host functions that take long: their time counts. */
   checkTime(): void;
   /** Drops the instance and its memory. Idempotent. Inside a call of this state it takes effect when control returns to Lua. */

@@ -27,6 +27,9 @@ import { eventToLua } from './values.ts';
 
 /** Events passed to Lua in one call: enough to make the border cheap, few enough to stay small in its memory. */
 const CHUNK = 128;
+/** Changes that the plain time limit is for; each beyond has a time of its own, in ms. A transaction is delivered whole, however large. */
+const INCLUDED = 1024;
+const MS_PER_EVENT = 0.1;
 /** Log lines within one entry; the rest is counted. */
 const MAX_LINES = 1000;
 /** The id of the host's own state, which no skill can have: ids of skills hold no underscore. */
@@ -176,11 +179,12 @@ export class Instance {
     if (this.has(name)) this.call(name, ...args);
   }
 
-  /** Calls `on_data_changed` for each event, under one time limit. */
+  /** Calls `on_data_changed` for each event, under one time limit, which grows with a large transaction. */
   deliver(events: readonly ChangeEvent[]): void {
     const { json } = this.#options;
     this.enter('on_data_changed', (state) => {
       for (let at = 0; at < events.length; at += CHUNK) {
+        if (at >= INCLUDED) state.addTime(CHUNK * MS_PER_EVENT);
         const part = events.slice(at, at + CHUNK).map((event) => eventToLua(event, json));
         state.callRef(this.#deliver as LuaFunction, part);
       }
