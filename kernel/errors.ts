@@ -116,3 +116,14 @@ export class GlyphError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+const OUTSIDE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'GC_LOCKED',
+  'GC_DISK_FULL',
+  'GC_READ_ONLY',
+  'GC_CLOSED',
+  'GC_SCOPE_CLOSED',
+]);
+
+/** Whether an error comes of circumstances, a locked or full database or a host that closes, and says nothing about the code that met it. */
+export const isOutside = (error: unknown): boolean => error instanceof GlyphError && OUTSIDE.has(error.code);

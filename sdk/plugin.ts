@@ -5,7 +5,7 @@
  */
 import type { PluginDefinition } from '../kernel/plugins/types.ts';
 
-export { ERRORS, GlyphError, messageOf } from '../kernel/errors.ts';
+export { ERRORS, GlyphError, isOutside, messageOf } from '../kernel/errors.ts';
 export type { ErrorCode, ErrorDetails } from '../kernel/errors.ts';
 export { quoteName, quoteText, sameName } from '../kernel/sql/identifiers.ts';
 export {
@@ -26,7 +26,7 @@ export type { Problem } from '../kernel/schema/validate.ts';
 export { formatDuration, parseDuration } from '../kernel/durations.ts';
 export { withTimeLimit } from '../kernel/time-limit.ts';
 export { isBusy } from '../kernel/database/errors.ts';
-export { allExactRaw, toSqlValue } from '../kernel/database/values.ts';
+export { allExactRaw, toSqlParams, toSqlValue } from '../kernel/database/values.ts';
 export type { Access, AccessCheck, TableWrite, WriteOperation } from '../kernel/access/access.ts';
 export type { Rows } from '../kernel/database/rows.ts';
 export type { Clock, Timer } from '../kernel/clock.ts';

@@ -5,7 +5,7 @@
  * a time by this host; a reload lets what is under way finish; when no state is left, it is given up and stays in the outbox.
  */
 import type { LuaFunction, LuaService } from '../../sdk/lua-types.ts';
-import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, isOutside, messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger } from '../../sdk/plugin.ts';
 import type { SkillHandle } from '../../sdk/skills-types.ts';
 import type { Client } from './client.ts';
@@ -22,8 +22,6 @@ const MAX_ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 1000;
 /** For a state that was killed, or reloaded, to be replaced. */
 const GRACE_MS = 1000;
-/** Not the skill's fault: such an attempt does not count. */
-const OUTSIDE = new Set(['GC_LOCKED', 'GC_DISK_FULL', 'GC_READ_ONLY']);
 
 /** A Lua state that may ask. */
 export interface State {
@@ -183,7 +181,8 @@ export class Line {
     const code = error instanceof GlyphError ? error.code : '';
     if (code === 'GC_CLOSED' || code === 'GC_SCOPE_CLOSED') throw error;
     const pause = await db.exclusive(() => {
-      const attempts = OUTSIDE.has(code) ? 1 : store.failed(id, messageOf(error));
+      // Circumstances are not the skill's fault: such an attempt does not count.
+      const attempts = isOutside(error) ? 1 : store.failed(id, messageOf(error));
       if (attempts >= MAX_ATTEMPTS) {
         store.remove(id);
         callbacks.delete(id);

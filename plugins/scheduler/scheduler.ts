@@ -4,7 +4,7 @@
  * Invariants: a job never overlaps itself; what the file says counts, and is looked at inside the transaction of the run;
  * however a run ends, the job is planned again. Where this host may not run a skill's jobs, no timer is set for them.
  */
-import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { isOutside, messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Database, Timer } from '../../sdk/plugin.ts';
 import { runJob } from './job-run.ts';
 import type { RunTools } from './job-run.ts';
@@ -18,13 +18,6 @@ const LOOK_MS = 60_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A database that is locked or full is no fault of the job's: it is tried again so soon. */
 const OUTSIDE_PAUSE_MS = 1000;
-const OUTSIDE: ReadonlySet<string> = new Set([
-  'GC_LOCKED',
-  'GC_DISK_FULL',
-  'GC_READ_ONLY',
-  'GC_CLOSED',
-  'GC_SCOPE_CLOSED',
-]);
 /** An `after` that fails is tried again after 1, 2, 4 and 8 minutes. */
 const RETRY_MS = 60_000;
 const MAX_ATTEMPTS = 5;
@@ -198,7 +191,7 @@ export class Scheduler implements RunTools {
   #failed(table: JobTable, job: Job, error: unknown, seen: { readonly plan: Plan; readonly failures: number }): void {
     if (this.#closed) return;
     const now = this.clock.now();
-    if (error instanceof GlyphError && OUTSIDE.has(error.code)) {
+    if (isOutside(error)) {
       job.wakeAt = now + OUTSIDE_PAUSE_MS;
       return;
     }

@@ -3,13 +3,11 @@
  *
  * Invariant: a skill's failure is the skill's; a locked or full database is not, and never leads to quarantine.
  */
-import { GlyphError } from '../../sdk/plugin.ts';
+import { GlyphError, isOutside } from '../../sdk/plugin.ts';
 
 /** Failures in a row after which a skill is quarantined. */
 export const MAX_FAILURES = 5;
 const FIRST_PAUSE_MS = 1000;
-/** Not the skill's fault: try again soon, as often as it takes. */
-const OUTSIDE = new Set<string>(['GC_LOCKED', 'GC_DISK_FULL', 'GC_CLOSED', 'GC_SCOPE_CLOSED', 'GC_READ_ONLY']);
 /** No second attempt mends these: the files must change. */
 const FINAL = new Set<string>([
   'GC_BAD_MANIFEST',
@@ -23,8 +21,6 @@ const FINAL = new Set<string>([
 ]);
 
 const codeOf = (error: unknown): string => (error instanceof GlyphError ? error.code : '');
-
-export const isOutside = (error: unknown): boolean => OUTSIDE.has(codeOf(error));
 
 /** Pause after the n-th failure (from 1), in ms; `stop` when it has failed often enough, or will always fail. */
 export function pauseAfter(error: unknown, failures: number): number | 'stop' {

@@ -5,10 +5,10 @@
  * transaction that activates it; whatever fails, the version that ran before goes on. What it cannot do is said in
  * `reasons`, in sentences.
  */
-import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, isOutside, messageOf } from '../../sdk/plugin.ts';
 import type { UnitState } from '../../sdk/plugin.ts';
 import { activate, stop } from './activation.ts';
-import { afterFailedStart, isOutside, pauseAfter } from './failures.ts';
+import { afterFailedStart, pauseAfter } from './failures.ts';
 import { readFolder } from './folder.ts';
 import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
