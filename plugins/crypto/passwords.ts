@@ -17,6 +17,9 @@ const MAX_COST = 13;
 /** What bcrypt reads of a password. */
 const MAX_BYTES = 72;
 
+/** The form of a hash: version, cost, salt and hash. */
+const HASH = /^\$2[abxy]?\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+
 const require = createRequire(import.meta.url);
 let loaded: typeof Bcrypt | undefined;
 
@@ -32,7 +35,7 @@ export const hashPassword: HostFunction = (password) => {
       hint: 'Refuse such passwords, or hash them first: crypto.bcrypt(crypto.sha256(password)), and the same to verify.',
     });
   }
-  return bcrypt().hashSync(bytes, { cost: COST });
+  return bcrypt().hashSync(bytes, COST);
 };
 
 /** `crypto.bcrypt_verify(password, hash)`: false also for a hash that is none, and for a password that `bcrypt` refuses. */
@@ -47,7 +50,7 @@ export const verifyPassword: HostFunction = (password, hash) => {
       `crypto.bcrypt_verify: the hash has cost ${cost}, which takes too long; at most ${MAX_COST} is verified`,
     );
   }
-  return problemOf(bytes) === undefined && bcrypt().verifySync(bytes, encoded);
+  return problemOf(bytes) === undefined && bcrypt().verifySync(bytes, Buffer.from(encoded));
 };
 
 function problemOf(password: Buffer): string | undefined {
@@ -56,9 +59,6 @@ function problemOf(password: Buffer): string | undefined {
 }
 
 function costOf(hash: string | Uint8Array): number | undefined {
-  try {
-    return bcrypt().parseOptions(hash).cost;
-  } catch {
-    return undefined;
-  }
+  const cost = HASH.exec(Buffer.from(hash).toString('latin1'))?.[1];
+  return cost === undefined ? undefined : Number(cost);
 }
