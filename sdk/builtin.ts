@@ -9,6 +9,7 @@ import capsule from '../plugins/capsule/index.ts';
 import crypto from '../plugins/crypto/index.ts';
 import http from '../plugins/http/index.ts';
 import lease from '../plugins/lease/index.ts';
+import live from '../plugins/live/index.ts';
 import lua from '../plugins/lua/index.ts';
 import scheduler from '../plugins/scheduler/index.ts';
 import skills from '../plugins/skills/index.ts';
@@ -29,6 +30,7 @@ function builtinPlugins(config: CheckedConfig): readonly PluginEntry[] {
     ...always,
     entry(capsule, { batchSize, ...retention }),
     entry(batching, { batchInterval, batchSize }),
+    entry(live),
     entry(lease),
     entry(lua, config.lua ?? {}),
     entry(skills, skillsConfig(config.skills)),

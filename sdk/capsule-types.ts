@@ -1,12 +1,21 @@
 /** Types of the `capsule` service, for plugins that `use('capsule')`. Types only: importing this loads nothing. */
 export type {
+  Batch,
   CapsuleService,
   Cause,
   Causes,
   ChangeEvent,
+  EventHandler,
+  Explanation,
+  FollowedRange,
+  Follower,
+  FollowHandle,
+  LoggedChange,
   Reaction,
   ReactionHandle,
   Reset,
+  SubscribeOptions,
   Subscription,
+  SubscriptionStats,
   Watcher,
 } from '../plugins/capsule/types.ts';

@@ -9,14 +9,12 @@ import { createKernel } from '../kernel/kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { silentLogger } from '../kernel/logger.ts';
 import type { Params, Row, SqlValue, Transaction } from '../kernel/database/types.ts';
-import type { Disposer, PluginReport } from '../kernel/plugins/types.ts';
+import type { Disposer } from '../kernel/plugins/types.ts';
 import type { Key } from '../kernel/database/rows.ts';
-import { firstKeyword } from '../kernel/sql/index.ts';
 import type { ActionHandler, ActionsService } from '../plugins/actions/index.ts';
 import type { BatchingService } from '../plugins/batching/index.ts';
 import type {
   CapsuleService,
-  CapsuleStats,
   EventHandler,
   PruneReport,
   RepairReport,
@@ -24,7 +22,8 @@ import type {
   Subscription,
   Watcher,
 } from '../plugins/capsule/types.ts';
-import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
+import type { LiveService, QueryWatcher } from '../plugins/live/types.ts';
+import type { SkillsService } from '../plugins/skills/types.ts';
 import { loadPlugins } from './builtin.ts';
 import { readConfig } from './config.ts';
 import type { CheckedConfig, GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
@@ -32,24 +31,12 @@ import { installPlaceOf, pluginsOf, skillsOf } from './managers.ts';
 import type { PluginsManager, SkillsManager } from './managers.ts';
 import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
 import { Schemas } from './schemas.ts';
+import { isStatement, queryParams } from './queries.ts';
+import type { QueryText } from './queries.ts';
 import { Statements } from './statements.ts';
 import type { ExecuteResult } from './statements.ts';
-import type { SyncResult } from './types.ts';
+import type { StartReport, Stats, SyncResult } from './types.ts';
 import { VERSION } from './version.ts';
-
-/** Every plugin and skill with its state, reason and timings. */
-export interface StartReport {
-  readonly plugins: readonly PluginReport[];
-  readonly skills: readonly SkillReport[];
-  /** From the constructor's call to now, in ms. */
-  readonly ms: number;
-}
-
-/** What {@link GlyphCase.stats} tells. Sizes are bytes. */
-export interface Stats extends CapsuleStats {
-  readonly slowQueries: number;
-  readonly memory: { readonly rss: number; readonly heapUsed: number };
-}
 
 type Data = Readonly<Record<string, unknown>>;
 type TableOptions = boolean | NonNullable<TableDef['capsule']>;
@@ -216,19 +203,24 @@ export class GlyphCase implements AsyncDisposable {
   }
 
   /**
-   * Watches a table, a table with a filter (`"status = ?"`; a leading WHERE is accepted), or a SELECT.
-   * @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER, GC_NOT_SUPPORTED, GC_LOCKED
+   * Watches a table, a table with a filter (`"status = ?"`; a leading WHERE is accepted), or the result of a SELECT, whose
+   * parameters may also be the second argument.
+   * @throws GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN, GC_SQL, GC_NOT_WATCHABLE, GC_BAD_FILTER, GC_WRITE_IN_QUERY, GC_LOCKED
+   * @example
+   * ```ts
+   * const open = db.watch('SELECT user_id, count(*) AS tasks FROM tasks WHERE done = ? GROUP BY user_id', [false]);
+   * db.subscribe(open, (events) => render(open.rows()), { initial: true });
+   * ```
    */
-  watch(tableOrQuery: string, filter?: string, params?: Params): Watcher {
-    if (typeof tableOrQuery === 'string' && ['SELECT', 'WITH', 'VALUES'].includes(firstKeyword(tableOrQuery))) {
-      throw new GlyphError('GC_NOT_SUPPORTED', 'Watching a query needs the plugin "live", which is not loaded', {
-        hint: 'Watch the tables it reads, with a filter where one is enough.',
-      });
-    }
+  watch(query: QueryText, params?: Params, more?: Params): QueryWatcher;
+  watch(tableOrQuery: string, filter?: string | Params, params?: Params): Watcher;
+  watch(tableOrQuery: string, filter?: string | Params, params?: Params): Watcher {
+    const capsule = this.#capsule;
+    if (isStatement(tableOrQuery)) return this.#live.watch(tableOrQuery, queryParams(filter, params));
     if (filter !== undefined && typeof filter !== 'string') {
       throw new GlyphError('GC_BAD_ARGUMENT', 'watch(): the filter must be a text such as "status = ?"');
     }
-    return this.#capsule.watch(tableOrQuery, filter, params);
+    return capsule.watch(tableOrQuery, filter, params);
   }
 
   /**
@@ -237,17 +229,17 @@ export class GlyphCase implements AsyncDisposable {
    * @throws GC_NO_SUCH_WATCHER, GC_BAD_ARGUMENT, GC_BAD_OPTION
    */
   subscribe<T = Row>(watcher: Watcher | string, handler: EventHandler<T>, options?: SubscribeOptions): Subscription {
-    return this.#capsule.subscribe(watcher, handler as EventHandler, options);
+    return this.#owner(watcher).subscribe(watcher, handler as EventHandler, options);
   }
 
   /** Ends a subscription, and forgets its cursor if it is durable (`close()` keeps it). Idempotent. */
   unsubscribe(subscription: Subscription | string): void {
-    this.#capsule.unsubscribe(subscription);
+    this.#owner(subscription).unsubscribe(subscription);
   }
 
   /** Ends a watcher and its subscriptions. Idempotent. */
   unwatch(watcher: Watcher | string): void {
-    this.#capsule.unwatch(watcher);
+    this.#owner(watcher).unwatch(watcher);
   }
 
   /** Tells everybody who listens to the action. @returns how many there are. */
@@ -297,7 +289,10 @@ export class GlyphCase implements AsyncDisposable {
 
   stats(): Stats {
     const { rss, heapUsed } = process.memoryUsage();
-    return { ...this.#capsule.stats(), slowQueries: this.#statements.slow, memory: { rss, heapUsed } };
+    const [stats, live] = [this.#capsule.stats(), this.#live.stats()];
+    const watchers = stats.watchers + live.watchers;
+    const subscriptions = [...stats.subscriptions, ...live.subscriptions];
+    return { ...stats, watchers, subscriptions, slowQueries: this.#statements.slow, memory: { rss, heapUsed } };
   }
 
   /** @throws GC_NOT_SUPPORTED while no sync plugin is loaded */
@@ -324,6 +319,16 @@ export class GlyphCase implements AsyncDisposable {
       throw new GlyphError('GC_NOT_SUPPORTED', 'Watching is switched off: the option capsule.enabled is false');
     }
     return this.#service<CapsuleService>('capsule');
+  }
+
+  get #live(): LiveService {
+    return this.#service<LiveService>('live');
+  }
+
+  /** The service whose watcher or subscription it is. */
+  #owner(given: { readonly id: string } | string): Pick<CapsuleService, 'subscribe' | 'unsubscribe' | 'unwatch'> {
+    const capsule = this.#capsule;
+    return this.#live.has(given) ? this.#live : capsule;
   }
 
   #service<Service>(name: string): Service {

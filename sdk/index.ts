@@ -2,7 +2,6 @@
 import '../kernel/node-version.ts';
 
 export { GlyphCase } from './glyphcase.ts';
-export type { StartReport, Stats } from './glyphcase.ts';
 export type { ExecuteResult } from './statements.ts';
 export type { PluginsManager, SkillsManager } from './managers.ts';
 export { installSkill, removeSkill, verifyLock } from './install/index.ts';

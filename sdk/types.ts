@@ -1,10 +1,15 @@
 /** The types of the public API, gathered. */
+import type { PluginReport } from '../kernel/plugins/types.ts';
+import type { CapsuleStats } from '../plugins/capsule/types.ts';
+import type { SkillReport } from '../plugins/skills/types.ts';
+
 export type { ActionHandler } from '../plugins/actions/index.ts';
 export type {
   Batch,
   CapsuleStats,
   ChangeEvent,
   EventHandler,
+  Explanation,
   PruneReport,
   RepairReport,
   Reset,
@@ -13,6 +18,7 @@ export type {
   SubscriptionStats,
   Watcher,
 } from '../plugins/capsule/types.ts';
+export type { QueryWatcher } from '../plugins/live/types.ts';
 export type { Logger } from '../kernel/logger.ts';
 export type { Clock } from '../kernel/clock.ts';
 export type { Params, Row, Source, SqlValue, Transaction } from '../kernel/database/types.ts';
@@ -27,6 +33,20 @@ export type {
   SkillsOptions,
 } from './config.ts';
 export type { ColumnDef, IndexDef, ReferenceAction, SchemaDefinition, TableDef, TriggerDef } from './schema.ts';
+
+/** Every plugin and skill with its state, reason and timings. */
+export interface StartReport {
+  readonly plugins: readonly PluginReport[];
+  readonly skills: readonly SkillReport[];
+  /** From the constructor's call to now, in ms. */
+  readonly ms: number;
+}
+
+/** What {@link GlyphCase.stats} tells. Sizes are bytes. */
+export interface Stats extends CapsuleStats {
+  readonly slowQueries: number;
+  readonly memory: { readonly rss: number; readonly heapUsed: number };
+}
 
 /** Options of the sync plugin; see the specification, section 6.3. */
 export interface SyncConfig {

@@ -395,7 +395,7 @@ describe('watch and subscribe', () => {
     expect(await code(() => db.watch('users', 'nothing = 1'))).toBe('GC_BAD_FILTER');
     expect(await code(() => db.watch('users', "status = 'a') OR (1"))).toBe('GC_BAD_FILTER');
     expect(await code(() => db.watch('users', 5 as never))).toBe('GC_BAD_ARGUMENT');
-    expect(await code(() => db.watch('SELECT * FROM users'))).toBe('GC_NOT_SUPPORTED');
+    expect(await code(() => db.watch('SELECT * FROM nowhere'))).toBe('GC_NO_SUCH_TABLE');
     expect(await code(() => db.subscribe('no-such-id', () => undefined))).toBe('GC_NO_SUCH_WATCHER');
     expect(await code(() => db.subscribe(db.watch('users'), 5 as never))).toBe('GC_BAD_ARGUMENT');
     const quoted = await caught(() => db.watch('users', 'WHERE status = "active"'));

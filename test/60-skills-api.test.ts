@@ -137,7 +137,7 @@ describe('writes', () => {
     ['glyphcase.execute("SELECT 1; SELECT 2", 1)', 'a script of several statements takes no parameters'],
     ['glyphcase.transaction(5)', 'glyphcase.transaction: a function is needed, not a number'],
     ['glyphcase.watch("orders", "x")', 'glyphcase.watch: a function is needed'],
-    ['glyphcase.watch("SELECT 1", function() end)', 'queries cannot be watched from Lua'],
+    ['glyphcase.watch("SELECT nope FROM orders", function() end)', 'no such column: nope'],
     ['glyphcase.dispatch()', 'the action must be a text'],
   ])('complain of %s with file and line', async (body, message) => {
     const error = await failing(body);

@@ -5,6 +5,7 @@ import actionsPlugin from '../plugins/actions/index.ts';
 import type { ActionsService } from '../plugins/actions/index.ts';
 import leasePlugin from '../plugins/lease/index.ts';
 import type { LeaseService } from '../plugins/lease/types.ts';
+import livePlugin from '../plugins/live/index.ts';
 import luaPlugin from '../plugins/lua/index.ts';
 import skillsPlugin from '../plugins/skills/index.ts';
 import type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
@@ -36,6 +37,7 @@ export async function skillHost(options: SkillHostOptions = {}): Promise<SkillHo
   const { plugins } = host.kernel;
   const reports = plugins.loadAll([
     { definition: actionsPlugin, config: {} },
+    { definition: livePlugin, config: {} },
     { definition: leasePlugin, config: {} },
     { definition: luaPlugin, config: options.lua ?? {} },
     { definition: skillsPlugin, config: { dirs: [dir], ...options.skills } },

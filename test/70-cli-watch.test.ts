@@ -15,12 +15,6 @@ function database(...statements: readonly string[]): string {
 const objects = (file: string): string => sqlite3(file, 'SELECT group_concat(name) FROM sqlite_schema').trim();
 
 describe('watch refuses', () => {
-  test('a SELECT, and says what comes instead', async () => {
-    const { code, stderr } = await cli(['watch', database(), 'SELECT * FROM orders']);
-    expect(stderr).toContain('Watching a SELECT comes with live queries');
-    expect(code).toBe(1);
-  });
-
   test('a table that is not there, and leaves nothing in the file', async () => {
     const file = database();
     const { code, stderr } = await cli(['watch', file, 'oders']);

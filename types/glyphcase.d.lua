@@ -36,6 +36,8 @@
 ---@field old_blobs? string[] Columns of `old_data` that hold a BLOB.
 ---@field new_blobs? string[] Columns of `new_data` that hold a BLOB.
 ---@field changed_columns? string[] UPDATE.
+---@field index? integer Watched queries with ORDER BY: the row's place in the result, from 1.
+---@field old_index? integer The same before.
 ---@field timestamp integer Seconds, as `os.time()`.
 ---@field transaction_id string
 ---@field source "host"|"lua"|"sync"|"external" Who wrote it.
@@ -168,7 +170,8 @@ function glyphcase.transaction(fn) end
 ---`watches` and `on_data_changed`. At most 100.
 ---@overload fun(table_name: string, fn: fun(events: glyphcase.Event[])): string
 ---@overload fun(table_name: string, filter: string, fn: fun(events: glyphcase.Event[])): string
----@param table_name string
+---@overload fun(query: string, params: glyphcase.Params, fn: fun(events: glyphcase.Event[])): string
+---@param table_name string Or a SELECT.
 ---@param filter string Such as `"status = ?"`.
 ---@param params glyphcase.Params
 ---@param fn fun(events: glyphcase.Event[])

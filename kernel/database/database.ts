@@ -89,6 +89,12 @@ export class KernelDatabase implements Database {
     });
   }
 
+  get readAccess(): AccessCheck {
+    this.#readAccess ??= this.inMemory ? this.access : createAccess(this.reader);
+    return this.#readAccess;
+  }
+  #readAccess: AccessCheck | undefined;
+
   get busy(): boolean {
     return this.#writer.busy;
   }

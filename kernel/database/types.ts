@@ -59,6 +59,8 @@ export interface Database {
   guard<T>(fn: () => T): T;
   /** What a statement may read and write, judged on the writer: for whoever enforces permissions. */
   readonly access: AccessCheck;
+  /** The same for a statement that only reads, judged on the reader: for whoever runs it there. */
+  readonly readAccess: AccessCheck;
   /** Row operations by table and key; for use inside a transaction. */
   readonly rows: Rows;
 

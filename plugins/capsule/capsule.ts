@@ -112,7 +112,7 @@ export class Capsule implements CapsuleService {
       tables,
       registry,
       onChange: (change) => this.#onSchemaChange(change),
-      onTold: () => this.#tellMarks(),
+      onTold: (marks) => [delivery, reactions].forEach((one) => one.tell(marks)),
     });
     this.#upkeep = new Upkeep({
       ctx,
@@ -327,14 +327,6 @@ export class Capsule implements CapsuleService {
     const layout = this.#tables.current(newName ?? table);
     if (layout !== undefined) this.#reader.widen(layout);
     this.#ctx.emit('capsule:schema', change);
-  }
-
-  /** Another host may have left word for subscribers of this one, too. */
-  #tellMarks(): void {
-    this.#ctx.db.flushDeferred();
-    const marks = this.#registry.marks();
-    this.#delivery.tell(marks);
-    this.#reactions.tell(marks);
   }
 
   /** The log has grown. */

@@ -6,7 +6,7 @@
  */
 import { alteredTable, messageOf, statements } from '../../sdk/plugin.ts';
 import type { Database, Logger } from '../../sdk/plugin.ts';
-import type { DemandedTable, Registry } from './registry.ts';
+import type { DemandedTable, Mark, Registry } from './registry.ts';
 import type { SchemaChange, WatchedTables } from './tables.ts';
 
 /** Whose change it is: one the host made, one of the host's that was undone, or one of unknown origin. */
@@ -19,8 +19,8 @@ export interface SchemaWatchOptions {
   readonly registry: Registry;
   /** A watched table has another layout, another name, or is gone. */
   readonly onChange: (change: SchemaChange) => void;
-  /** Word may have been left in the file for subscribers of this host. */
-  readonly onTold: () => void;
+  /** Words that were left in the file, also by other hosts for subscribers of this one. */
+  readonly onTold: (marks: ReadonlyMap<string, Mark>) => void;
 }
 
 export class SchemaWatch {
@@ -78,7 +78,8 @@ export class SchemaWatch {
   tell(): void {
     if (!this.#untold || this.#options.db.busy || !this.#options.db.sqlite.open) return;
     this.#untold = false;
-    this.#options.onTold();
+    this.#options.db.flushDeferred();
+    this.#options.onTold(this.#options.registry.marks());
   }
 
   /** A script of the host's is about to run. SQLite refuses to drop a column that a trigger names, ours included. */

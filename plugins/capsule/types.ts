@@ -36,8 +36,8 @@ export interface ChangeEvent<Row = Record<string, unknown>> {
 
 /** Why a subscriber must not rely on what it has seen so far. */
 export interface Reset {
-  /** `schema`: another program changed the table; `gap`: changes were pruned before they could be delivered. */
-  readonly reason: 'schema' | 'gap';
+  /** `schema`: another program changed the table; `gap`: changes were pruned before they could be delivered; `query`: a live query cannot be run. */
+  readonly reason: 'schema' | 'gap' | 'query';
   readonly message: string;
 }
 

@@ -19,6 +19,7 @@ export default definePlugin<SkillsConfig>({
   name: 'skills',
   version: '1.0.0',
   requires: { capsule: '^1.0.0', lua: '^1.0.0', actions: '^1.0.0', lease: '^1.0.0' },
+  optional: { live: '^1.0.0' },
   provides: { skills: '1.0.0' },
   // Two instances would run every skill twice.
   reload: 'restart',

@@ -5,7 +5,9 @@
  * committed; each batch is one transaction, in the host that holds the lease; a failing handler is logged, and gets the next
  * batch all the same.
  */
-import type { ChangeEvent, Subscription, Watcher } from '../../sdk/capsule-types.ts';
+import { randomUUID } from 'node:crypto';
+import type { Batch, ChangeEvent, Subscription, Watcher } from '../../sdk/capsule-types.ts';
+import type { LiveService } from '../../sdk/live-types.ts';
 import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError } from '../../sdk/plugin.ts';
 import type { Background } from './background.ts';
@@ -16,12 +18,13 @@ import type { Runtime } from './runtime.ts';
 const MAX_WATCHES = 100;
 /** Events passed to Lua in one call; a larger batch takes several, in one transaction. */
 const MAX_EVENTS = 1000;
+/** Rows the result of a watched query may have: as many as a query may return. */
+const MAX_ROWS = 10_000;
 
 interface Entry {
   readonly watcher: Watcher;
   readonly fn: LuaFunction;
-  /** End of the log when it was asked for. */
-  readonly from: number;
+  readonly service: Pick<LiveService, 'unwatch'>;
   subscription: Subscription | undefined;
 }
 
@@ -32,6 +35,13 @@ export interface WatchRequest {
   readonly fn: LuaFunction;
   /** Of the transaction that asks. */
   readonly notes: Notes;
+}
+
+export interface QueryRequest extends Pick<WatchRequest, 'params' | 'fn' | 'notes'> {
+  readonly sql: string;
+  readonly json: 'text' | 'parsed';
+  /** Throws when the state may not read what the query reads, as the schema is now. */
+  readonly check: () => void;
 }
 
 export interface SubscriptionsOptions {
@@ -46,6 +56,8 @@ export interface SubscriptionsOptions {
 export class Subscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #entries = new Map<string, Entry>();
+  /** Of the next version of a skill the permissions may be others, so it shares no query with this one. */
+  readonly #owner = randomUUID();
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
@@ -53,17 +65,27 @@ export class Subscriptions {
 
   /** @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER */
   add({ table, filter, params, fn, notes }: WatchRequest): string {
-    if (this.#entries.size >= MAX_WATCHES) {
-      throw new GlyphError(
-        'GC_BAD_ARGUMENT',
-        `glyphcase.watch: more than ${MAX_WATCHES} watches; end some with glyphcase.unwatch(id)`,
-      );
-    }
+    this.#assertRoom();
     const { capsule } = this.#options.runtime;
     const watcher = capsule.watch(table, filter, filter === undefined ? undefined : params);
-    const entry: Entry = { watcher, fn, from: capsule.look(), subscription: undefined };
-    this.#entries.set(watcher.id, entry);
-    notes.add({ committed: () => this.#start(entry), rolledBack: () => this.remove(watcher.id) });
+    const entry = this.#enter({ watcher, fn, service: capsule, subscription: undefined }, notes);
+    const from = capsule.look();
+    notes.add({ committed: () => this.#start(entry, from) });
+    return watcher.id;
+  }
+
+  /** It starts from the result before the open transaction. @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_NO_SERVICE */
+  addQuery({ sql, params, json, check, fn, notes }: QueryRequest): string {
+    this.#assertRoom();
+    const { id, runtime } = this.#options;
+    const live = runtime.ctx.use<LiveService>('live');
+    const owner = { id: this.#owner, check };
+    const watcher = live.watch(sql, params, { json, maxRows: MAX_ROWS, owner });
+    const entry = this.#enter({ watcher, fn, service: live, subscription: undefined }, notes);
+    entry.subscription = live.subscribe(watcher, (events, batch) => this.#deliver(entry, events, batch), {
+      listenerType: 'lua',
+      listenerId: `skill:${id}`,
+    });
     return watcher.id;
   }
 
@@ -73,7 +95,7 @@ export class Subscriptions {
     if (entry === undefined) return false;
     this.#entries.delete(id);
     entry.subscription?.[Symbol.dispose]();
-    this.#options.runtime.capsule.unwatch(entry.watcher);
+    entry.service.unwatch(entry.watcher);
     return true;
   }
 
@@ -81,18 +103,39 @@ export class Subscriptions {
     for (const id of [...this.#entries.keys()]) this.remove(id);
   }
 
-  #start(entry: Entry): void {
+  #assertRoom(): void {
+    if (this.#entries.size < MAX_WATCHES) return;
+    throw new GlyphError(
+      'GC_BAD_ARGUMENT',
+      `glyphcase.watch: more than ${MAX_WATCHES} watches; end some with glyphcase.unwatch(id)`,
+    );
+  }
+
+  #enter(entry: Entry, notes: Notes): Entry {
+    const { id } = entry.watcher;
+    this.#entries.set(id, entry);
+    // Batches are for the host that holds the lease, which waits until there is something to run.
+    this.#options.runtime.lease.want();
+    notes.add({ rolledBack: () => this.remove(id) });
+    return entry;
+  }
+
+  #start(entry: Entry, from: number): void {
     if (this.#entries.get(entry.watcher.id) !== entry) return;
     const { capsule } = this.#options.runtime;
-    entry.subscription = capsule.subscribe(entry.watcher, (events) => this.#deliver(entry, events), {
-      from: entry.from,
+    entry.subscription = capsule.subscribe(entry.watcher, (events, batch) => this.#deliver(entry, events, batch), {
+      from,
       listenerType: 'lua',
       listenerId: `skill:${this.#options.id}`,
     });
   }
 
-  async #deliver(entry: Entry, events: readonly ChangeEvent[]): Promise<void> {
+  async #deliver(entry: Entry, events: readonly ChangeEvent[], { reset }: Batch): Promise<void> {
     const { runtime, background, call, failed } = this.#options;
+    if (reset !== undefined) {
+      failed(new Error(reset.message), entry.watcher.tableOrQuery);
+      return;
+    }
     try {
       await background.run(() =>
         runtime.ctx.db.exclusive(

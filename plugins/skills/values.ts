@@ -66,6 +66,9 @@ export function eventToLua(event: ChangeEvent, json: 'text' | 'table'): Record<s
     old_blobs: blobsOf(oldData),
     new_blobs: blobsOf(newData),
     changed_columns: event.changedColumns,
+    // Lua counts from 1.
+    index: event.index === undefined ? undefined : event.index + 1,
+    old_index: event.oldIndex === undefined ? undefined : event.oldIndex + 1,
     timestamp: Math.floor(event.timestamp.getTime() / 1000),
     transaction_id: event.transactionId,
     source: event.source,

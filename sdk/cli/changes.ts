@@ -74,7 +74,7 @@ function fit(parts: readonly string[], room: number, separator: string): string 
 }
 
 /** A value as SQL would write it, cut when it is long. */
-function valueText(value: unknown, width: number = VALUE_WIDTH): string {
+export function valueText(value: unknown, width: number = VALUE_WIDTH): string {
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'string') return `'${shorten(printable(value), width)}'`;
   if (value instanceof Uint8Array) {

@@ -1,5 +1,5 @@
 /**
- * Watches a file without running anything on it: a host with change capture and nothing else.
+ * Watches a file without running anything on it: a host with change capture and live queries, and nothing else.
  *
  * Invariant: it takes no lease and loads no Lua, so that whoever only looks on never keeps another host from running skills.
  */
@@ -10,10 +10,13 @@ import type { PluginDefinition } from '../../kernel/plugins/types.ts';
 import batching from '../../plugins/batching/index.ts';
 import capsule from '../../plugins/capsule/index.ts';
 import type { CapsuleService } from '../../plugins/capsule/types.ts';
+import live from '../../plugins/live/index.ts';
+import type { LiveService } from '../../plugins/live/types.ts';
 import { VERSION } from '../version.ts';
 
 export interface Observer {
   readonly capsule: CapsuleService;
+  readonly live: LiveService;
   close(): Promise<void>;
 }
 
@@ -26,6 +29,7 @@ export function observe(filename: string, logger: Logger): Observer {
   const reports = kernel.plugins.loadAll([
     { definition: capsule as unknown as PluginDefinition, config: {} },
     { definition: batching as unknown as PluginDefinition, config: { batchInterval: BATCH_MS, batchSize: 1000 } },
+    { definition: live, config: {} },
   ]);
   const failed = reports.find((report) => report.error !== undefined)?.error;
   if (failed !== undefined) {
@@ -34,6 +38,7 @@ export function observe(filename: string, logger: Logger): Observer {
   }
   return {
     capsule: kernel.plugins.use<CapsuleService>('capsule'),
+    live: kernel.plugins.use<LiveService>('live'),
     close: async () => {
       await kernel.close();
     },

@@ -63,8 +63,9 @@ class PermissionCheck {
     if (WRITES_ROWS.test(name) && first !== undefined) this.#needsTable('write', first, call);
     else if (QUERIES.test(name) && first !== undefined) this.#needsSql(first, call, true);
     else if (name === 'glyphcase.execute' && first !== undefined) this.#needsSql(first, call, false);
-    else if (name === 'glyphcase.watch' && first !== undefined && !/^\s*(select|with)\b/i.test(first))
-      this.#needsTable('read', first, call);
+    else if (name === 'glyphcase.watch' && first !== undefined && /^\s*(select|with|values)\b/i.test(first))
+      this.#needsSql(first, call, true);
+    else if (name === 'glyphcase.watch' && first !== undefined) this.#needsTable('read', first, call);
     else if (name === 'glyphcase.dispatch' && first !== undefined && !coversAction(actions.dispatch, first))
       this.#needs(call, `dispatch the action "${first}"`, `"actions": { "dispatch": ["${first}"] }`);
     else if (name === 'glyphcase.on' && first !== undefined && !coversAction(actions.listen, first))

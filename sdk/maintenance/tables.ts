@@ -1,5 +1,6 @@
 /** Finds the tables of a file that can be watched. */
 import { GlyphError } from '../../kernel/errors.ts';
+import { sqlError } from '../../kernel/sql/errors.ts';
 import { didYouMean } from '../../kernel/schema/problems.ts';
 import { reading } from './connection.ts';
 import type { Connection } from './connection.ts';
@@ -38,5 +39,19 @@ export function tableIn(filename: string, table: string): string {
           tables.length === 0 ? 'The database has no tables yet.' : `Tables here: ${tables.slice(0, 20).join(', ')}.`,
       },
     );
+  });
+}
+
+/**
+ * Whether a SELECT can be run on the file, which it leaves as it is.
+ * @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN; GC_CANNOT_OPEN, GC_NOT_A_DATABASE
+ */
+export function checkQuery(filename: string, sql: string): void {
+  reading(filename, (connection) => {
+    try {
+      connection.prepare(sql);
+    } catch (error) {
+      throw sqlError(error, sql, () => userTables(connection));
+    }
   });
 }

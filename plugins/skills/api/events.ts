@@ -1,8 +1,9 @@
 /** `glyphcase.dispatch`, `on`, `watch`, `unwatch` and `unwatch_all`: what a skill tells others, and what it listens to while it runs. */
-import type { LuaValue } from '../../../sdk/lua-types.ts';
+import type { LuaFunction, LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError } from '../../../sdk/plugin.ts';
 import type { Transaction } from '../../../sdk/plugin.ts';
 import { ActionBudget, actionQueueOf } from '../action-queue.ts';
+import { shorten } from '../refusals.ts';
 import { slowFilter } from '../slow-filters.ts';
 import { functionArgument, paramsArgument, textArgument } from './arguments.ts';
 import { notesFor, transactionOf } from './context.ts';
@@ -51,14 +52,36 @@ function watch(api: ApiContext, args: readonly Argument[]): string {
   const call = 'glyphcase.watch';
   const fn = functionArgument(args.at(-1), api.runtime.lua, call);
   const table = textArgument(args[0], call, 'the table');
-  if (/^\s*(select|with|values)\b/i.test(table)) {
-    throw new GlyphError('GC_NOT_SUPPORTED', `${call}: queries cannot be watched from Lua; watch their tables`);
-  }
   const rest = args.slice(1, -1);
+  if (QUERY.test(table)) return watchQuery(api, table, rest, fn);
   const filter = rest.length === 0 || rest[0] === null ? undefined : textArgument(rest[0], call, 'the filter');
   const why = slowFilter(filter);
   if (why !== undefined) throw new GlyphError('GC_BAD_FILTER', `${call}: the filter is refused: ${why}`);
   const params = paramsArgument(rest.slice(1), filter ?? '');
   api.guard.read(table);
   return api.subscriptions.add({ table, filter, params, fn, notes: notesFor(api) });
+}
+
+const QUERY = /^\s*(select|with|values)\b/i;
+
+function watchQuery(api: ApiContext, sql: string, rest: readonly Argument[], fn: LuaFunction): string {
+  assertFree(api, sql);
+  return api.subscriptions.addQuery({
+    sql,
+    params: paramsArgument(rest, sql),
+    json: api.json === 'table' ? 'parsed' : 'text',
+    check: () => assertFree(api, sql),
+    fn,
+    notes: notesFor(api),
+  });
+}
+
+/** It will run as it is, again and again, outside of the time that a script has. @throws GC_PERMISSION */
+function assertFree({ guard, id }: ApiContext, sql: string): void {
+  if (guard.statement(sql).asIs) return;
+  throw new GlyphError(
+    'GC_PERMISSION',
+    `glyphcase.watch: this query cannot be watched, because its rows or its time have to be limited while it runs: ${shorten(sql)}`,
+    { skill: id, hint: 'Watch the tables it reads, and run it with glyphcase.query() when they change.' },
+  );
 }

@@ -1,4 +1,4 @@
-/** `glyphcase watch`: prints a table's changes as they happen, whoever makes them. */
+/** `glyphcase watch`: a table's changes, or a query's result, as they happen, whoever makes them. */
 import type { Command } from 'commander';
 import { GlyphError } from '../../../kernel/errors.ts';
 import type { Logger } from '../../../kernel/logger.ts';
@@ -18,13 +18,15 @@ interface WatchOptions {
 export function addWatch(program: Command): void {
   program
     .command('watch')
-    .summary('print the changes of a table as they happen')
+    .summary('print the changes of a table, or the result of a SELECT, as they happen')
     .description(
       'Prints the changes of a table as they happen, whichever program makes them, until Ctrl-C. ' +
-        'The table is watched (its triggers are in place) as long as this runs.',
+        'The result of a SELECT is shown as a table that is kept current; in a pipe, and with --json, its rows come ' +
+        'as INSERTs and then every difference, one line of JSON each. ' +
+        'The tables are watched (their triggers are in place) as long as this runs.',
     )
     .argument('<db>', 'SQLite file')
-    .argument('<table>', 'table to watch')
+    .argument('<table>', 'table to watch, or a SELECT')
     .option('--where <filter>', 'only rows for which this holds, before or after the change')
     .option('--since <seq>', 'first the changes after this seq that are in the log; 0 for all', wholeNumber)
     .option('--json', 'one line of JSON per change (a ChangeEvent)')
@@ -34,6 +36,7 @@ export function addWatch(program: Command): void {
         ['glyphcase watch glyphcase.db orders', 'everything that happens to orders'],
         ['glyphcase watch glyphcase.db orders --where "status = \'paid\'"', 'only rows that are, or were, paid'],
         ['glyphcase watch glyphcase.db orders --json | jq .newData', 'for a program'],
+        ['glyphcase watch glyphcase.db "SELECT sum(total) FROM orders"', 'a result, kept current'],
       ),
     )
     .action(watch);
@@ -41,13 +44,8 @@ export function addWatch(program: Command): void {
 
 async function watch(file: string, table: string, options: WatchOptions): Promise<void> {
   if (/^\s*(select|with|values)\b/i.test(table)) {
-    throw new GlyphError(
-      'GC_NOT_SUPPORTED',
-      'Watching a SELECT comes with live queries, which this version does not have',
-      {
-        hint: 'Watch the table it reads: glyphcase watch DB TABLE --where "…"',
-      },
-    );
+    await watchQuery(file, table, options);
+    return;
   }
   const path = existingDatabase(file);
   const [{ observe }, { tableIn }] = await Promise.all([
@@ -67,6 +65,46 @@ async function watch(file: string, table: string, options: WatchOptions): Promis
     const filter = watcher.filterExpression === undefined ? '' : ` where ${watcher.filterExpression}`;
     if (options.json !== true)
       note(paint('dim', `Watching ${name} in ${shown(path)}${filter}. Ctrl-C ends it.`, process.stderr));
+    await untilStopped();
+  } finally {
+    await observer.close();
+  }
+}
+
+async function watchQuery(file: string, sql: string, { where, since, json }: WatchOptions): Promise<void> {
+  if (where !== undefined || since !== undefined) {
+    throw new GlyphError(
+      'GC_BAD_ARGUMENT',
+      `--${where === undefined ? 'since' : 'where'} is for tables, not for a SELECT`,
+      {
+        hint:
+          where === undefined
+            ? 'A result begins with the rows there are.'
+            : 'Write the condition into the WHERE of the SELECT.',
+      },
+    );
+  }
+  const path = existingDatabase(file);
+  const [{ observe }, { checkQuery }, { ResultTable }] = await Promise.all([
+    import('../../maintenance/observer.ts'),
+    import('../../maintenance/tables.ts'),
+    import('../result-table.ts'),
+  ]);
+  checkQuery(path, sql);
+  const observer = observe(path, complaints);
+  try {
+    const watcher = observer.live.watch(sql);
+    const screen = json !== true && process.stdout.isTTY ? new ResultTable(process.stdout) : undefined;
+    observer.live.subscribe(
+      watcher,
+      (events, { reset }) => {
+        if (reset !== undefined) complaints.warn(reset.message);
+        if (screen === undefined) for (const event of events) print(changeToJson(event));
+        else if (reset === undefined) screen.show(watcher.rows());
+      },
+      { initial: true, listenerId: 'glyphcase watch' },
+    );
+    if (json !== true) note(paint('dim', `Watching a query in ${shown(path)}. Ctrl-C ends it.`, process.stderr));
     await untilStopped();
   } finally {
     await observer.close();

@@ -1,0 +1,318 @@
+/**
+ * Live queries: keeps the results of watched SELECTs current, and tells what changed.
+ *
+ * Invariants: all queries of a batch are brought up to date in one read transaction, so that together they show one state of
+ * the database, never half a transaction; a query nobody subscribes to costs nothing until somebody asks for its rows.
+ */
+import type { FollowedRange, Follower, FollowHandle } from '../../sdk/capsule-types.ts';
+import { GlyphError, messageOf } from '../../sdk/plugin.ts';
+import type { PluginContext } from '../../sdk/plugin.ts';
+import { fold } from './access.ts';
+import type { Cause } from './events.ts';
+import type { Query } from './query.ts';
+import { ReadTransaction } from './read-transaction.ts';
+import { SchemaLook } from './schema-look.ts';
+import { codeOfWanted, Shape } from './shape.ts';
+import type { ShapeParts, Wanted } from './shape.ts';
+import type { Subscriber } from './subscriber.ts';
+import { Touched } from './touched.ts';
+
+/** How often planning is repeated while other programs change the schema. */
+const ATTEMPTS = 3;
+/** A plan that failed for want of a lock is made again after so many ms. */
+const RETRY_MS = 1000;
+
+export class Live implements Follower {
+  readonly #ctx: PluginContext;
+  readonly #parts: ShapeParts;
+  readonly #schema: SchemaLook;
+  readonly #read: ReadTransaction;
+  readonly #shapes = new Map<string, Shape>();
+  /** Queries that somebody subscribes to, by the table they read. */
+  readonly #awake = new Map<string, Map<Shape, Set<Query>>>();
+  readonly #active = new Set<Query>();
+  #following: FollowHandle | undefined;
+  /** Everything is to be run again, whatever is in the log. */
+  #stale = false;
+  #refreshing = false;
+  runs = 0;
+
+  constructor(ctx: PluginContext, capsule: ShapeParts['capsule']) {
+    this.#ctx = ctx;
+    this.#parts = { db: ctx.db, capsule, ran: () => (this.runs += 1) };
+    this.#schema = new SchemaLook(ctx.db);
+    this.#schema.moved();
+    this.#read = new ReadTransaction(ctx.db);
+  }
+
+  get queries(): number {
+    let count = 0;
+    for (const shape of this.#shapes.values()) count += shape.queries.size;
+    return count;
+  }
+
+  get active(): Iterable<Query> {
+    return this.#active;
+  }
+
+  /** The query of this text and these parameters, shared by all who want it. @throws what keeps it from being watched */
+  query(wanted: Wanted, params: readonly unknown[]): Query {
+    const shape = this.#shapes.get(codeOfWanted(wanted)) ?? new Shape(wanted, this.#parts);
+    try {
+      const query = shape.query(params);
+      this.#shapes.set(shape.code, shape);
+      return query;
+    } finally {
+      if (shape.queries.size === 0) this.#forget(shape);
+    }
+  }
+
+  /** Nobody watches it any more. */
+  drop(query: Query): void {
+    query.shape.queries.delete(query.code);
+    if (query.shape.queries.size === 0) this.#forget(query.shape);
+  }
+
+  add(query: Query, subscriber: Subscriber): void {
+    query.subscribers.add(subscriber);
+    if (query.subscribers.size > 1) return;
+    this.#active.add(query);
+    this.#wake(query);
+    this.#following ??= this.#parts.capsule.follow(this);
+  }
+
+  remove(query: Query, subscriber: Subscriber): void {
+    query.subscribers.delete(subscriber);
+    if (query.subscribers.size > 0) return;
+    query.forgetDifference();
+    this.#active.delete(query);
+    this.#sleep(query);
+    if (this.#active.size > 0) return;
+    this.#following?.stop();
+    this.#following = undefined;
+  }
+
+  /**
+   * Brings one query up to date. Its other subscribers are told soon. Leaves it as it is while an in-memory database shows
+   * what is not committed.
+   * @throws why it cannot be run
+   */
+  bring(query: Query): void {
+    const { db, capsule } = this.#parts;
+    if (db.inMemory && db.busy) {
+      this.#bringLater(query);
+      return;
+    }
+    const end = capsule.look();
+    if (this.#schema.moved()) this.#everythingMoved();
+    const plan = query.shape.planned?.number;
+    if (query.at === end && query.plan === plan && query.problem === undefined) return;
+    this.#update([query], undefined, this.#causeNow(end, 'initial'));
+    if (query.problem !== undefined) throw query.problem;
+    for (const subscriber of query.subscribers) if (subscriber.isBehind) subscriber.giveSoon();
+  }
+
+  changed(range: FollowedRange): readonly Promise<void>[] {
+    if (this.#schema.moved() || this.#stale) {
+      this.#everythingMoved();
+      return this.#refresh();
+    }
+    const touched = new Touched(range.changes);
+    const due = this.#concerned(touched);
+    if (due.length === 0) return [];
+    this.#update(due, touched, { seq: range.to, origin: range.origin });
+    return this.#give(due);
+  }
+
+  /** Somebody committed something, perhaps to the schema alone. */
+  looked(): void {
+    if (this.#active.size === 0 || this.#refreshing || !this.#ctx.db.reader.open) return;
+    if (this.#schema.moved()) this.#everythingMoved();
+    if (this.#stale) this.#refreshSoon();
+  }
+
+  /** Changes may not be in the log, or other tables may stand behind the names. */
+  everythingMoved(): void {
+    this.#everythingMoved();
+    if (this.#active.size > 0) this.#refreshSoon();
+  }
+
+  async settled(seq: number): Promise<void> {
+    if (this.#schema.moved()) this.#everythingMoved();
+    if (this.#stale) void this.#refresh();
+    const subscribers = [...this.#active].flatMap((query) => [...query.subscribers]);
+    await Promise.all(subscribers.map((subscriber) => subscriber.settled(seq)));
+  }
+
+  close(): void {
+    this.#following?.stop();
+    for (const shape of this.#shapes.values()) shape.close();
+    this.#shapes.clear();
+    this.#active.clear();
+    this.#awake.clear();
+  }
+
+  #forget(shape: Shape): void {
+    shape.close();
+    this.#shapes.delete(shape.code);
+  }
+
+  #wake(query: Query): void {
+    for (const { table } of query.shape.dependencies) {
+      const name = fold(table);
+      const shapes = this.#awake.get(name) ?? new Map<Shape, Set<Query>>();
+      this.#awake.set(name, shapes);
+      const queries = shapes.get(query.shape);
+      if (queries === undefined) shapes.set(query.shape, new Set([query]));
+      else queries.add(query);
+    }
+  }
+
+  #sleep(query: Query): void {
+    for (const [name, shapes] of this.#awake) {
+      const queries = shapes.get(query.shape);
+      queries?.delete(query);
+      if (queries?.size === 0) shapes.delete(query.shape);
+      if (shapes.size === 0) this.#awake.delete(name);
+    }
+  }
+
+  /** Queries that may have another result now. What no query reads is not looked at. */
+  #concerned(touched: Touched): Query[] {
+    const shapes = new Map<Shape, Set<Query>>();
+    for (const table of touched.tables) {
+      for (const [shape, queries] of this.#awake.get(table) ?? [])
+        if (!shapes.has(shape) && shape.concernedBy(touched)) shapes.set(shape, queries);
+    }
+    return [...shapes].flatMap(([shape, queries]) => [
+      ...(shape.planned?.maintainer.affected(queries, touched) ?? queries),
+    ]);
+  }
+
+  #everythingMoved(): void {
+    this.#stale = true;
+    for (const shape of this.#shapes.values()) shape.forget();
+  }
+
+  #refreshSoon(): void {
+    if (this.#refreshing) return;
+    this.#refreshing = true;
+    const { db } = this.#parts;
+    const run = (): void => {
+      this.#refreshing = false;
+      if (!this.#stale || this.#ctx.signal.aborted || !db.reader.open) return;
+      if (db.inMemory && db.busy) this.#refreshSoon();
+      else void this.#refresh();
+    };
+    db.outside(() => {
+      const wait = db.whenReadable();
+      if (wait === undefined) queueMicrotask(run);
+      else void wait.then(run);
+    });
+  }
+
+  #refresh(): readonly Promise<void>[] {
+    this.#stale = false;
+    const due = [...this.#active];
+    this.#update(due, undefined, this.#causeNow(this.#parts.capsule.end, 'schema'));
+    return this.#give(due);
+  }
+
+  #bringLater(query: Query): void {
+    if (query.at >= 0) return;
+    void this.#parts.db.whenReadable()?.then(() => {
+      if (query.at >= 0 || query.subscribers.size === 0 || !this.#parts.db.sqlite.open) return;
+      try {
+        this.bring(query);
+      } catch {
+        // Its subscribers are told of the problem.
+      }
+      for (const subscriber of query.subscribers) subscriber.giveSoon();
+    });
+  }
+
+  /** Plans where that is needed, and brings the queries to one state of the database. */
+  #update(due: readonly Query[], touched: Touched | undefined, cause: Cause): void {
+    const end = this.#parts.capsule.end;
+    const shapes = new Set(due.map((query) => query.shape));
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const problems = this.#plan(shapes);
+      const done = this.#read.run(() => {
+        // Somebody changed the schema after it was planned for.
+        if (this.#schema.moved()) {
+          if (attempt < ATTEMPTS) return false;
+          this.#stale = true;
+        }
+        for (const query of due) this.#updateOne(query, touched, cause, end, problems.get(query.shape));
+        return true;
+      });
+      if (done) return;
+      this.#everythingMoved();
+    }
+  }
+
+  #plan(shapes: Iterable<Shape>): ReadonlyMap<Shape, GlyphError> {
+    const problems = new Map<Shape, GlyphError>();
+    for (const shape of shapes) {
+      if (shape.planned !== undefined) continue;
+      const queries = [...shape.queries.values()].filter((query) => this.#active.has(query));
+      for (const query of queries) this.#sleep(query);
+      try {
+        shape.plan();
+      } catch (error) {
+        const problem = asGlyphError(error);
+        problems.set(shape, problem);
+        if (problem.code === 'GC_LOCKED') this.#ctx.clock.timeout(() => this.everythingMoved(), RETRY_MS);
+      }
+      for (const query of queries) this.#wake(query);
+    }
+    return problems;
+  }
+
+  #updateOne(
+    query: Query,
+    touched: Touched | undefined,
+    cause: Cause,
+    end: number,
+    unplanned: GlyphError | undefined,
+  ): void {
+    const { planned } = query.shape;
+    try {
+      if (planned === undefined) throw unplanned ?? new GlyphError('GC_INTERNAL', 'A live query has no plan');
+      const isKnown = query.plan === planned.number && query.problem === undefined;
+      if (!isKnown) query.result.replan(planned.result);
+      query.plan = planned.number;
+      const isOther = planned.maintainer.update(query, isKnown ? touched : undefined);
+      if (isOther || query.problem !== undefined || query.cause === undefined) query.cause = cause;
+      query.problem = undefined;
+    } catch (error) {
+      this.#failed(query, asGlyphError(error), cause);
+    }
+    const isFirst = query.at < 0;
+    query.at = end;
+    if (isFirst) for (const subscriber of query.subscribers) subscriber.startFrom(query.result.snapshot);
+  }
+
+  #failed(query: Query, problem: GlyphError, cause: Cause): void {
+    query.result.clear();
+    query.cause = cause;
+    // What the open transaction has made is not there yet for the reader: no rows, and no fault.
+    if (this.#parts.db.busy && query.plan === 0) return;
+    if (query.problem?.message === problem.message) return;
+    query.problem = problem;
+    if (query.subscribers.size > 0)
+      this.#ctx.log.warn(`A live query cannot be run: ${problem.message}`, { sql: query.shape.sql });
+  }
+
+  #give(queries: readonly Query[]): Promise<void>[] {
+    return queries.flatMap((query) => [...query.subscribers].flatMap((subscriber) => subscriber.give() ?? []));
+  }
+
+  #causeNow(seq: number, transactionId: string): Cause {
+    return { seq, origin: { transactionId, source: 'host', timestamp: new Date(this.#ctx.clock.now()) } };
+  }
+}
+
+function asGlyphError(error: unknown): GlyphError {
+  return error instanceof GlyphError ? error : new GlyphError('GC_SQL', messageOf(error), { cause: error });
+}

@@ -1,0 +1,2 @@
+/** Types of the `live` service, for plugins that `use('live')`. Types only: importing this loads nothing. */
+export type { LiveService, LiveStats, QueryOptions, QueryWatcher } from '../plugins/live/types.ts';
