@@ -45,8 +45,12 @@ interface Charges {
   readonly refuel: readonly number[];
 }
 
-/** Instruments a module. Throws when the binary is not what LLVM's emscripten output looks like. */
-export function meter(source: Uint8Array, memory: MemoryPages): Uint8Array<ArrayBuffer> {
+/**
+ * Instruments a module, and leaves of its exports those that are used.
+ *
+ * Throws when the binary is not what LLVM's emscripten output looks like, or lacks one of them.
+ */
+export function meter(source: Uint8Array, memory: MemoryPages, exports: readonly string[]): Uint8Array<ArrayBuffer> {
   const sections = sectionsOf(source);
   const section = (id: number): Section => {
     const found = sections.find((each) => each.id === id);
@@ -80,8 +84,9 @@ export function meter(source: Uint8Array, memory: MemoryPages): Uint8Array<Array
       out.append([I32, MUTABLE, OP.i32Const, 0, OP.end]); // fuel_slot
       out.append([I32, MUTABLE, OP.i32Const, 0, OP.end]); // scratch for bulk sizes
     } else if (each.id === SECTION.export) {
-      out.append(leb(reader.u32() + 2));
-      out.append(source.subarray(reader.at, each.end));
+      const kept = exportsNamed(exports, reader);
+      out.append(leb(kept.length + 2));
+      for (const one of kept) out.append(one);
       out.append(globalExport('fuel', fuel));
       out.append(globalExport('fuel_slot', fuel + 1));
     } else if (each.id === SECTION.code) {
@@ -92,6 +97,21 @@ export function meter(source: Uint8Array, memory: MemoryPages): Uint8Array<Array
     out.patchSize(sizeAt);
   }
   return out.finish();
+}
+
+/** The entries of an export section that have one of these names. */
+function exportsNamed(names: readonly string[], reader: Reader): readonly Uint8Array[] {
+  const kept: Uint8Array[] = [];
+  for (let left = reader.u32(); left > 0; left -= 1) {
+    const start = reader.at;
+    const length = reader.u32();
+    const name = Buffer.from(reader.bytes.subarray(reader.at, reader.at + length)).toString();
+    reader.skip(length + 1);
+    reader.skipLeb();
+    if (names.includes(name)) kept.push(reader.bytes.subarray(start, reader.at));
+  }
+  if (kept.length !== names.length) throw new Error(`wasm: of ${names.length} exports ${kept.length} are there`);
+  return kept;
 }
 
 function makeCharges(fuel: number, refuelFunction: number, emptyType: number): Charges {

@@ -79,6 +79,66 @@ export interface LuaExports {
   lua_getinfo(L: Pointer, what: Pointer, debug: Pointer): number;
 }
 
+/** All of them but the two that the meter adds. Each export a module has costs every state about 200 bytes of the host's heap. */
+const EXPORTS: readonly Exclude<keyof LuaExports, 'fuel' | 'fuel_slot'>[] = [
+  'memory',
+  '__indirect_function_table',
+  '__wasm_call_ctors',
+  'emscripten_stack_init',
+  'stackSave',
+  'stackRestore',
+  'setThrew',
+  'malloc',
+  'free',
+  'luaL_newstate',
+  'luaL_loadbufferx',
+  'luaL_ref',
+  'luaL_unref',
+  'luaL_traceback',
+  'luaL_where',
+  'luaopen_base',
+  'luaopen_coroutine',
+  'luaopen_table',
+  'luaopen_string',
+  'luaopen_math',
+  'luaopen_utf8',
+  'lua_setglobal',
+  'lua_gettop',
+  'lua_settop',
+  'lua_copy',
+  'lua_checkstack',
+  'lua_callk',
+  'lua_pcallk',
+  'lua_error',
+  'lua_concat',
+  'lua_type',
+  'lua_isinteger',
+  'lua_rawequal',
+  'lua_toboolean',
+  'lua_tonumberx',
+  'lua_tointegerx',
+  'lua_tolstring',
+  'lua_touserdata',
+  'lua_next',
+  'lua_getmetatable',
+  'lua_setmetatable',
+  'lua_pushnil',
+  'lua_pushboolean',
+  'lua_pushnumber',
+  'lua_pushinteger',
+  'lua_pushlstring',
+  'lua_pushvalue',
+  'lua_pushcclosure',
+  'lua_pushlightuserdata',
+  'lua_createtable',
+  'lua_rawget',
+  'lua_rawset',
+  'lua_rawgeti',
+  'lua_rawseti',
+  'lua_getstack',
+  'lua_getinfo',
+];
+
 /** Constants of lua.h. */
 export const LUA = {
   registry: -1_001_000,
@@ -116,7 +176,9 @@ let compiled: WebAssembly.Module | undefined;
 export function luaModule(): WebAssembly.Module {
   if (compiled === undefined) {
     const file = createRequire(import.meta.url).resolve('wasmoon/dist/glue.wasm');
-    compiled = new WebAssembly.Module(meter(readFileSync(file), { initial: INITIAL_PAGES, maximum: MAX_PAGES }));
+    compiled = new WebAssembly.Module(
+      meter(readFileSync(file), { initial: INITIAL_PAGES, maximum: MAX_PAGES }, EXPORTS),
+    );
   }
   return compiled;
 }
