@@ -192,5 +192,5 @@ test('300,000 rows go within seconds, and the write lock is never held for long'
     console.log({ took, longest: Math.max(...held), parts: held.length });
   // A machine with other work to do may take several times as long.
   expect(took).toBeLessThan(6000);
-  expect(Math.max(...held)).toBeLessThan(500);
+  expect(Math.max(...held)).toBeLessThan(300);
 });

@@ -1,10 +1,8 @@
 /** Exactly once through kill -9: a host dies in the middle of its reactions, another goes on. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import BetterSqlite3 from 'better-sqlite3';
 import { expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
-import { may, ORDERS, skillHost, writeSkill } from './60-skills-support.ts';
+import { hostScript, may, ORDERS, skillHost, writeSkill } from './60-skills-support.ts';
 import { startNode, tempDir, tempFile, until } from './support.ts';
 
 const ROWS_PER_ROUND = 400;
@@ -23,24 +21,7 @@ it('reacts to every row once, whoever dies and whoever takes over', async () => 
     end
   end`;
   writeSkill(dir, 'demo', main, { watches: ['orders'], ...may('orders', 'seen') });
-  const script = join(tempDir(), 'host.ts');
-  const root = join(import.meta.dirname, '..');
-  writeFileSync(
-    script,
-    `import { createKernel } from '${root}/kernel/kernel.ts';
-     const names = ['capsule', 'batching', 'actions', 'lease', 'lua', 'skills'];
-     const [file, dir] = process.argv.slice(2);
-     const kernel = createKernel({ filename: file, version: '1.0.0' });
-     const entries = [];
-     for (const name of names) entries.push({
-       definition: (await import(\`${root}/plugins/\${name}/index.ts\`)).default,
-       config: name === 'skills' ? { dirs: [dir] } : name === 'batching' ? { batchInterval: 0 } : {},
-     });
-     kernel.plugins.loadAll(entries);
-     await kernel.plugins.use('skills').ready();
-     console.log('ready', kernel.plugins.use('lease').held);
-     setInterval(() => {}, 1000);`,
-  );
+  const script = hostScript(['capsule', 'batching', 'actions', 'lease', 'lua', 'skills']);
   const insert = writer.prepare('INSERT INTO orders(total) VALUES (?)');
   const handled = writer.prepare('SELECT count(*) FROM seen').pluck();
   let victim = startNode(script, file, dir);

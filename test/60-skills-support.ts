@@ -98,3 +98,29 @@ export const ORDERS =
 export const may = (...tables: readonly string[]): { readonly permissions: Readonly<Record<string, unknown>> } => ({
   permissions: { database: { read: tables, write: tables } },
 });
+
+/**
+ * A program that runs skills in a process of its own, to be killed: `startNode(script, file, dir)`. It prints `ready`, and
+ * whether it holds the lease.
+ */
+export function hostScript(plugins: readonly string[]): string {
+  const script = join(tempDir(), 'host.ts');
+  const root = join(import.meta.dirname, '..');
+  writeFileSync(
+    script,
+    `import { createKernel } from '${root}/kernel/kernel.ts';
+     const names = ${JSON.stringify(plugins)};
+     const [file, dir] = process.argv.slice(2);
+     const kernel = createKernel({ filename: file, version: '1.0.0' });
+     const entries = [];
+     for (const name of names) entries.push({
+       definition: (await import(\`${root}/plugins/\${name}/index.ts\`)).default,
+       config: name === 'skills' ? { dirs: [dir] } : name === 'batching' ? { batchInterval: 0 } : {},
+     });
+     kernel.plugins.loadAll(entries);
+     await kernel.plugins.use('skills').ready();
+     console.log('ready', kernel.plugins.use('lease').held);
+     setInterval(() => {}, 1000);`,
+  );
+  return script;
+}

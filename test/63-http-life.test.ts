@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
 import { createHttpPlugin } from '../plugins/http/index.ts';
 import { GlyphCase } from '../sdk/glyphcase.ts';
-import { loadSkill, writeSkill } from './60-skills-support.ts';
+import { hostScript, loadSkill, writeSkill } from './60-skills-support.ts';
 import type { SkillHost } from './60-skills-support.ts';
 import { fullHost, reach, serve } from './63-support.ts';
 import { afterTest, startNode, tempDir, tempFile, until } from './support.ts';
@@ -251,24 +251,7 @@ test('through kill -9 no request is lost and no answer is handled twice', async 
     end`;
   const { permissions } = reach([server.host], 'answers', 'jobs');
   writeSkill(dir, 'demo', main, { watches: ['jobs'], permissions });
-  const script = join(tempDir(), 'host.ts');
-  const root = join(import.meta.dirname, '..');
-  writeFileSync(
-    script,
-    `import { createKernel } from '${root}/kernel/kernel.ts';
-     const names = ['capsule', 'batching', 'actions', 'lease', 'lua', 'skills', 'http'];
-     const [file, dir] = process.argv.slice(2);
-     const kernel = createKernel({ filename: file, version: '1.0.0' });
-     const entries = [];
-     for (const name of names) entries.push({
-       definition: (await import(\`${root}/plugins/\${name}/index.ts\`)).default,
-       config: name === 'skills' ? { dirs: [dir] } : name === 'batching' ? { batchInterval: 0 } : {},
-     });
-     kernel.plugins.loadAll(entries);
-     await kernel.plugins.use('skills').ready();
-     console.log('ready', kernel.plugins.use('lease').held);
-     setInterval(() => {}, 1000);`,
-  );
+  const script = hostScript(['capsule', 'batching', 'actions', 'lease', 'lua', 'skills', 'http']);
   const insert = writer.prepare('INSERT INTO jobs DEFAULT VALUES');
   const handled = (): number => writer.prepare('SELECT count(*) FROM answers').pluck().get() as number;
   let jobs = 0;

@@ -7,13 +7,12 @@
 import type { Cause } from '../../sdk/capsule-types.ts';
 import type { Database } from '../../sdk/plugin.ts';
 import { GlyphError } from '../../sdk/plugin.ts';
-import type { Actions, Runtime } from './runtime.ts';
+import { Breath } from './breath.ts';
+import type { Actions } from './runtime.ts';
 
 /** Actions that one transaction may dispatch, and what all their payloads may hold: characters, and values of other kinds. */
 export const MAX_ACTIONS = 50_000;
 export const MAX_PAYLOAD = 16 * 1024 * 1024;
-/** Time that actions may follow on each other within one turn of the event loop, in ms. */
-const BREATHE_AFTER_MS = 10;
 
 interface Waiting {
   readonly action: string;
@@ -51,7 +50,8 @@ export class ActionQueue {
   }
 
   async #drain(): Promise<void> {
-    let since = performance.now();
+    const breath = new Breath();
+    breath.begin();
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
@@ -59,9 +59,8 @@ export class ActionQueue {
         this.#cause = cause;
         this.#actions.dispatch(action, payload);
         this.#cause = undefined;
-        if (performance.now() - since < BREATHE_AFTER_MS) continue;
-        await new Promise((resolve) => setImmediate(resolve));
-        since = performance.now();
+        const pause = breath.take();
+        if (pause !== undefined) await pause;
       }
     }
     this.#draining = false;
@@ -85,18 +84,6 @@ export class ActionBudget {
       skill,
     });
   }
-}
-
-const queues = new WeakMap<Database, ActionQueue>();
-
-/** The queue of a host. */
-export function actionQueueOf({ ctx, actions }: Runtime): ActionQueue {
-  let queue = queues.get(ctx.db);
-  if (queue === undefined) {
-    queue = new ActionQueue(ctx.db, actions);
-    queues.set(ctx.db, queue);
-  }
-  return queue;
 }
 
 function sizeOf(value: unknown): number {

@@ -6,14 +6,12 @@
  * waits: that transaction may be waiting for it.
  */
 import type { Database } from '../../sdk/plugin.ts';
-
-/** Time that pieces of work may follow on each other within one turn of the event loop, in ms. */
-const BREATHE_AFTER_MS = 10;
+import { Breath } from './breath.ts';
 
 export class Background {
   readonly #db: Database;
+  readonly #breath = new Breath();
   #last: Promise<void> | undefined;
-  #since = 0;
 
   constructor(db: Database) {
     this.#db = db;
@@ -23,20 +21,14 @@ export class Background {
   run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#db.current !== undefined) return work();
     const before = this.#last;
-    if (before === undefined) this.#since = performance.now();
-    const result = before === undefined ? start(work) : before.then(() => this.#breathe()).then(work);
+    if (before === undefined) this.#breath.begin();
+    const result = before === undefined ? start(work) : before.then(() => this.#breath.take()).then(work);
     const over = result.then(nothing, nothing);
     this.#last = over;
     void over.then(() => {
       if (this.#last === over) this.#last = undefined;
     });
     return result;
-  }
-
-  async #breathe(): Promise<void> {
-    if (performance.now() - this.#since < BREATHE_AFTER_MS) return;
-    await new Promise((resolve) => setImmediate(resolve));
-    this.#since = performance.now();
   }
 }
 

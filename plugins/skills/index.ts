@@ -2,13 +2,14 @@
 import { definePlugin } from '../../sdk/plugin.ts';
 import type { JsonSchema } from '../../sdk/plugin.ts';
 import { VERSION } from '../../sdk/version.ts';
+import { ActionQueue } from './action-queue.ts';
 import { ExtensionRegistry } from './extension-registry.ts';
 import { Functions } from './functions.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { manifestSchema } from './manifest.ts';
 import { SkillsManager } from './manager.ts';
 import { settleNotes } from './notes.ts';
-import type { SkillsConfig } from './runtime.ts';
+import type { Actions, SkillsConfig } from './runtime.ts';
 import { SkillStore } from './store.ts';
 import type { SkillsService } from './types.ts';
 
@@ -35,11 +36,13 @@ export default definePlugin<SkillsConfig>({
   },
   activate(ctx) {
     const { db, clock, log, hooks } = ctx;
+    const actions = ctx.use<Actions>('actions');
     const manager = new SkillsManager({
       ctx,
       lua: ctx.use('lua'),
       capsule: ctx.use('capsule'),
-      actions: ctx.use('actions'),
+      actions,
+      actionQueue: new ActionQueue(db, actions),
       lease: ctx.use('lease'),
       store: new SkillStore(db),
       functions: new Functions((name) => manager.functionCame(name)),

@@ -147,11 +147,6 @@ export class Instance {
     return this.#live && !this.dead;
   }
 
-  /** Whether Lua code of this instance is running further up the stack. */
-  get entered(): boolean {
-    return this.#entered;
-  }
-
   has(name: string): boolean {
     return !this.dead && this.#state.has(name);
   }

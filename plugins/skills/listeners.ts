@@ -8,7 +8,6 @@ import type { Cause } from '../../sdk/capsule-types.ts';
 import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Disposer } from '../../sdk/plugin.ts';
-import { actionQueueOf } from './action-queue.ts';
 import type { Background } from './background.ts';
 import { inLua } from './notes.ts';
 import type { Notes } from './notes.ts';
@@ -74,7 +73,7 @@ export class Listeners {
   async #deliver(id: string, fn: LuaFunction, payload: unknown, action: string): Promise<LuaValue> {
     const { runtime, call, background } = this.#options;
     // Known only while the action is being handed out.
-    const { cause } = actionQueueOf(runtime);
+    const { cause } = runtime.actionQueue;
     try {
       return await background.run(() =>
         inLua(runtime.ctx.db, () =>

@@ -2,6 +2,7 @@
 import type { LuaService, LuaValue } from '../../sdk/lua-types.ts';
 import type { CapsuleService } from '../../sdk/capsule-types.ts';
 import type { Disposer, PluginContext } from '../../sdk/plugin.ts';
+import type { ActionQueue } from './action-queue.ts';
 import type { FindPeer } from './dependencies.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
 import type { Functions } from './functions.ts';
@@ -49,6 +50,8 @@ export interface Runtime {
   readonly lua: LuaService;
   readonly capsule: CapsuleService;
   readonly actions: Actions;
+  /** Actions that Lua code has dispatched. */
+  readonly actionQueue: ActionQueue;
   readonly lease: Lease;
   readonly store: SkillStore;
   readonly functions: Functions;

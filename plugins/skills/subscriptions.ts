@@ -10,7 +10,9 @@ import type { Batch, ChangeEvent, Subscription, Watcher } from '../../sdk/capsul
 import type { LiveService } from '../../sdk/live-types.ts';
 import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError } from '../../sdk/plugin.ts';
+import { MAX_ROWS } from './api/sql.ts';
 import type { Background } from './background.ts';
+import { inLua } from './notes.ts';
 import type { Notes } from './notes.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -18,8 +20,6 @@ import type { Runtime } from './runtime.ts';
 const MAX_WATCHES = 100;
 /** Events passed to Lua in one call; a larger batch takes several, in one transaction. */
 const MAX_EVENTS = 1000;
-/** Rows the result of a watched query may have: as many as a query may return. */
-const MAX_ROWS = 10_000;
 
 interface Entry {
   readonly watcher: Watcher;
@@ -138,13 +138,10 @@ export class Subscriptions {
     }
     try {
       await background.run(() =>
-        runtime.ctx.db.exclusive(
-          () => {
-            if (this.#entries.get(entry.watcher.id) !== entry || !runtime.lease.mayRun()) return;
-            for (let at = 0; at < events.length; at += MAX_EVENTS) call(entry.fn, events.slice(at, at + MAX_EVENTS));
-          },
-          { source: 'lua' },
-        ),
+        inLua(runtime.ctx.db, () => {
+          if (this.#entries.get(entry.watcher.id) !== entry || !runtime.lease.mayRun()) return;
+          for (let at = 0; at < events.length; at += MAX_EVENTS) call(entry.fn, events.slice(at, at + MAX_EVENTS));
+        }),
       );
     } catch (error) {
       failed(error, entry.watcher.tableOrQuery);

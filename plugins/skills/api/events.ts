@@ -2,7 +2,7 @@
 import type { LuaFunction, LuaValue } from '../../../sdk/lua-types.ts';
 import { GlyphError } from '../../../sdk/plugin.ts';
 import type { Transaction } from '../../../sdk/plugin.ts';
-import { ActionBudget, actionQueueOf } from '../action-queue.ts';
+import { ActionBudget } from '../action-queue.ts';
 import { shorten } from '../refusals.ts';
 import { slowFilter } from '../slow-filters.ts';
 import { functionArgument, paramsArgument, textArgument } from './arguments.ts';
@@ -18,7 +18,7 @@ export const eventsPart: ApiPart = (api) => ({
     api.guard.dispatch(action);
     budgetOf(transactionOf(api)).spend(api.id, payload);
     const { current } = api.runtime.capsule.causes;
-    const queue = actionQueueOf(api.runtime);
+    const queue = api.runtime.actionQueue;
     notesFor(api).add({ committed: () => queue.add(action, payload ?? undefined, current) });
   },
   'glyphcase.on': (pattern, fn) => {
