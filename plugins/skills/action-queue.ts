@@ -32,6 +32,11 @@ export class ActionQueue {
     this.#actions = actions;
   }
 
+  /** Whether actions wait to be handed out. */
+  get busy(): boolean {
+    return this.#draining;
+  }
+
   /** What the action that is being handed out was dispatched for; undefined for a host's own. */
   get cause(): Cause | undefined {
     return this.#cause;

@@ -182,7 +182,7 @@ export class SkillsManager implements SkillsService {
     await this.#ready;
     for (;;) {
       await Promise.all([...this.#skills.values()].map((skill) => skill.settled()));
-      if (this.#watcher?.busy !== true && this.#moving === 0) return;
+      if (this.#watcher?.busy !== true && this.#moving === 0 && !this.#runtime.actionQueue.busy) return;
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
