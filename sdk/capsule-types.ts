@@ -17,5 +17,7 @@ export type {
   SubscribeOptions,
   Subscription,
   SubscriptionStats,
+  TableDescription,
+  TableLayout,
   Watcher,
 } from '../plugins/capsule/types.ts';

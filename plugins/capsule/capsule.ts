@@ -6,6 +6,7 @@
 import type { Params, PluginContext } from '../../sdk/plugin.ts';
 import { CommitWatch } from './commits.ts';
 import type { CapsuleConfig } from './config.ts';
+import { describeTable } from './describe.ts';
 import { Delivery } from './delivery.ts';
 import { Followers } from './followers.ts';
 import { canWatch } from './layout.ts';
@@ -48,6 +49,7 @@ export class Capsule implements CapsuleService {
   readonly #delivery: Delivery;
   readonly #reactions: Reactions;
   readonly causes: CapsuleService['causes'];
+  readonly describe: CapsuleService['describe'];
   readonly #watchers: Watchers;
   readonly #commits: CommitWatch;
   readonly #subscriptions: Subscriptions;
@@ -61,6 +63,7 @@ export class Capsule implements CapsuleService {
     this.#ctx = ctx;
     const { db, clock, log } = ctx;
     createStore(db);
+    this.describe = (table) => describeTable(db, table);
     this.#registry = new Registry(db);
     this.#tables = new WatchedTables(db, (names) => this.#registry.setTables(names));
     this.#ledger = new Ledger(db, () => clock.now());
@@ -277,10 +280,7 @@ export class Capsule implements CapsuleService {
     const demanded = this.#registry.demanded();
     this.#tableOptions.load(demanded);
     this.#schema.resume(demanded);
-    for (const table of this.#tables.names) {
-      const layout = this.#tables.current(table);
-      if (layout !== undefined) this.#reader.widen(layout);
-    }
+    for (const table of this.#tables.names) this.#reader.widen(this.#tables.current(table));
     db.write(() => {
       for (const table of orphans) if (!this.#registry.isDemanded(table)) this.#tables.clearAway(table);
     });
@@ -324,8 +324,7 @@ export class Capsule implements CapsuleService {
       this.#watchers.renamed(table, newName);
       this.#tableOptions.rename(table, newName);
     }
-    const layout = this.#tables.current(newName ?? table);
-    if (layout !== undefined) this.#reader.widen(layout);
+    this.#reader.widen(this.#tables.current(newName ?? table));
     this.#ctx.emit('capsule:schema', change);
   }
 

@@ -35,6 +35,7 @@ export class Followers {
         this.#all.delete(follower);
         release();
       },
+      ahead: (from) => this.#ahead(from),
     };
   }
 
@@ -54,6 +55,12 @@ export class Followers {
 
   async settled(seq: number): Promise<void> {
     await Promise.all([...this.#all].map((follower) => follower.settled(seq)));
+  }
+
+  #ahead(from: number): FollowedRange['changes'] {
+    const { reader } = this.#options;
+    const end = reader.end();
+    return end > from ? reader.read(from, end) : [];
   }
 
   #range(from: number, to: number): FollowedRange {

@@ -7,6 +7,9 @@
 import { GlyphError, quoteName } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
 
+/** A connection to read the schema on. */
+export type SchemaSource = Pick<Database, 'prepare'>;
+
 /** SQLite's type affinities; empty stands for BLOB, that is none. */
 export type Affinity = '' | 'INTEGER' | 'TEXT' | 'REAL' | 'NUMERIC';
 
@@ -75,7 +78,7 @@ interface XInfoRow {
 }
 
 /** The table's row in `PRAGMA table_list`, or undefined when there is no such table. */
-export function findTable(db: Database, table: string): TableListRow | undefined {
+export function findTable(db: SchemaSource, table: string): TableListRow | undefined {
   return db
     .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ? COLLATE NOCASE")
     .get(table) as TableListRow | undefined;
@@ -85,7 +88,7 @@ export function findTable(db: Database, table: string): TableListRow | undefined
  * Reads the layout of a table from the schema as it is now on the writer.
  * @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE (views, virtual and internal tables)
  */
-export function readLayout(db: Database, table: string): TableLayout {
+export function readLayout(db: SchemaSource, table: string): TableLayout {
   const entry = findTable(db, table);
   if (entry === undefined) throw noSuchTable(db, table);
   assertWatchable(entry);
@@ -143,7 +146,7 @@ function assertWatchable(entry: TableListRow): void {
 }
 
 /** True when the table exists and can be watched. @throws GC_NOT_WATCHABLE when it exists and cannot */
-export function canWatch(db: Database, table: string): boolean {
+export function canWatch(db: SchemaSource, table: string): boolean {
   const entry = findTable(db, table);
   if (entry !== undefined) assertWatchable(entry);
   return entry !== undefined;
@@ -165,7 +168,7 @@ function freeRowidName(columns: readonly LoggedColumn[]): string | undefined {
 }
 
 /** An INTEGER PRIMARY KEY is the rowid unless it has an index of its own (`INTEGER PRIMARY KEY DESC`). */
-function rowidAlias(db: Database, table: string, info: readonly XInfoRow[], key: readonly number[]): number {
+function rowidAlias(db: SchemaSource, table: string, info: readonly XInfoRow[], key: readonly number[]): number {
   const [only] = key;
   if (key.length !== 1 || only === undefined || info[only]?.type.toUpperCase() !== 'INTEGER') return -1;
   const hasIndex = db.prepare("SELECT 1 FROM pragma_index_list(?) WHERE origin = 'pk'").get(table) !== undefined;
@@ -176,7 +179,7 @@ function rowidAlias(db: Database, table: string, info: readonly XInfoRow[], key:
  * Collations are in no PRAGMA for plain columns; EXPLAIN of a comparison names them in P4 of Eq or Ne.
  * Only columns that some collation could apply to are asked about, all in one statement.
  */
-function readCollations(db: Database, table: string, info: readonly XInfoRow[]): readonly string[] {
+function readCollations(db: SchemaSource, table: string, info: readonly XInfoRow[]): readonly string[] {
   const declared = db.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?").pluck().get(table);
   if (typeof declared !== 'string' || !/collate/i.test(declared)) return [];
   return info.map((column) => {
@@ -189,7 +192,7 @@ function readCollations(db: Database, table: string, info: readonly XInfoRow[]):
 }
 
 /** The unique keys of a table, the rowid and primary key included, partial and expression indexes too. */
-export function readUniqueKeys(db: Database, layout: TableLayout): readonly UniqueKey[] {
+export function readUniqueKeys(db: SchemaSource, layout: TableLayout): readonly UniqueKey[] {
   const keys: UniqueKey[] = [];
   const list = db.prepare('SELECT name, partial FROM pragma_index_list(?) WHERE "unique" = 1').all(layout.table) as {
     name: string;
@@ -248,7 +251,7 @@ export function splitIndexSql(sql: string): { readonly parts: readonly string[];
   };
 }
 
-function noSuchTable(db: Database, table: string): GlyphError {
+function noSuchTable(db: SchemaSource, table: string): GlyphError {
   const names = db
     .prepare(
       "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'",

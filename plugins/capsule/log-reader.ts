@@ -47,7 +47,8 @@ export class LogReader {
   #endStatement: ReturnType<Database['prepare']> | undefined;
 
   /** Log columns are read up to the widest layout known, not all 32. */
-  widen(layout: TableLayout): void {
+  widen(layout: TableLayout | undefined): void {
+    if (layout === undefined) return;
     this.#widest = Math.max(this.#widest, Math.min(LOG_WIDTH, widthOf(layout)));
   }
 
@@ -99,6 +100,8 @@ export class LogReader {
       for (const change of orderByImages(changes.slice(start, end))) ordered.push(change);
       start = end;
     }
+    // What no span is known for yet was read ahead.
+    for (const change of changes.slice(start)) ordered.push(change);
     return ordered;
   }
 
@@ -116,7 +119,7 @@ export class LogReader {
       if (id === last) continue;
       last = id;
       const layout = this.#source.layout(id);
-      if (layout !== undefined) this.widen(layout);
+      this.widen(layout);
     }
     return this.#widest > before ? this.#rows(from, to) : rows;
   }

@@ -5,6 +5,7 @@
  */
 import type { Source } from '../../sdk/plugin.ts';
 import type { LoggedChange } from './images.ts';
+import type { TableLayout } from './layout.ts';
 
 export type { LoggedChange } from './images.ts';
 export type { TableLayout } from './layout.ts';
@@ -216,6 +217,11 @@ export interface Follower {
 }
 
 export interface FollowHandle {
+  /**
+   * Changes beyond `from` that the reader can see already and that are delivered later: inside a read transaction, what its
+   * state holds more than the range up to `from`.
+   */
+  ahead(from: number): FollowedRange['changes'];
   /** Idempotent. */
   stop(): void;
 }
@@ -250,6 +256,15 @@ export interface WrittenRange extends Cause {
   readonly last: number;
 }
 
+/** A table as it is declared. */
+export interface TableDescription {
+  readonly layout: TableLayout;
+  /** Unique over all rows: no partial ones, none over expressions. Columns are indexes into the layout's. */
+  readonly uniqueKeys: readonly { readonly columns: readonly number[]; readonly binary: boolean }[];
+  /** Indexes of columns that cannot be NULL. */
+  readonly notNull: ReadonlySet<number>;
+}
+
 /** The service `capsule`. */
 export interface CapsuleService {
   watch(table: string, filter?: string, params?: readonly unknown[] | Readonly<Record<string, unknown>>): Watcher;
@@ -265,6 +280,8 @@ export interface CapsuleService {
   forget(name: string): void;
   /** True when the table exists and can be watched; throws when it exists and cannot. */
   canWatch(table: string): boolean;
+  /** What is declared of a table, as committed. @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE */
+  describe(table: string): TableDescription;
   /** Keeps the table's triggers in place for good, as a schema's `watch: true` does. */
   keep(table: string, options?: { readonly batchSize?: number; readonly retentionDays?: number }): void;
   recreateTriggers(table: string): RepairReport;

@@ -41,11 +41,14 @@ export function assertWatchable(access: Access, sql: string): void {
   if (temp !== undefined) throw notWatchable(sql, `"${temp}" is a temporary table, which only its own connection sees`);
 }
 
-export function dependenciesOf(access: Access): readonly Dependency[] {
-  return [...access.reads].map((table) => {
-    const columns = access.columns?.get(table) ?? 'all';
-    const names = columns === 'all' ? [] : [...columns];
-    return { table, names, columns: columns === 'all' ? 'all' : new Set(names.map(fold)) };
+/** What any of the statements depends on. */
+export function dependenciesOf(accesses: readonly Access[]): readonly Dependency[] {
+  const tables = new Set(accesses.flatMap(({ reads }) => [...reads]));
+  return [...tables].map((table) => {
+    const read = accesses.filter(({ reads }) => reads.has(table)).map(({ columns }) => columns?.get(table) ?? 'all');
+    if (read.includes('all')) return { table, names: [], columns: 'all' };
+    const names = [...new Set((read as readonly ReadonlySet<string>[]).flatMap((columns) => [...columns]))];
+    return { table, names, columns: new Set(names.map(fold)) };
   });
 }
 

@@ -17,7 +17,8 @@ export interface Change {
   readonly index?: number;
 }
 
-interface Place {
+/** A row and its position in the whole result. */
+export interface Place {
   readonly row: ResultRow;
   readonly at: number;
 }
@@ -34,7 +35,17 @@ export function difference(before: Snapshot, after: Snapshot, ordered: boolean):
   const end = commonEnd(before, after, start);
   const old = places(before, start, end);
   const now = places(after, start, end);
-  const { pairs, left, came } = match(old, now, commonKey(before, after));
+  return changesOf(old, now, commonKey(before, after), ordered);
+}
+
+/** The same for parts of two snapshots that hold all that is not the same in both. */
+export function changesOf(
+  old: readonly Place[],
+  now: readonly Place[],
+  keys: readonly [ResultKey, ResultKey] | undefined,
+  ordered: boolean,
+): Change[] {
+  const { pairs, left, came } = match(old, now, keys);
   const still = new Set(pairs.filter((pair) => isSame(pair.old.row, pair.now.row)));
   const moved = ordered ? movedOf(pairs.filter((pair) => still.has(pair))) : new Set<Pair>();
   const changed = pairs.filter((pair) => !still.has(pair) || moved.has(pair));

@@ -22,14 +22,21 @@ const ATTEMPTS = 3;
 /** A plan that failed for want of a lock is made again after so many ms. */
 const RETRY_MS = 1000;
 
+/** What was delivered. */
+interface News {
+  readonly touched: Touched;
+  /** With it, what the reader shows beyond; undefined when that is nothing. To be asked in the read transaction. */
+  readonly ahead: () => Touched | undefined;
+}
+
 export class Live implements Follower {
   readonly #ctx: PluginContext;
   readonly #parts: ShapeParts;
   readonly #schema: SchemaLook;
   readonly #read: ReadTransaction;
   readonly #shapes = new Map<string, Shape>();
-  /** Queries that somebody subscribes to, by the table they read. */
-  readonly #awake = new Map<string, Map<Shape, Set<Query>>>();
+  /** Shapes with queries that somebody subscribes to, by the tables they read. */
+  readonly #awake = new Map<string, Set<Shape>>();
   readonly #active = new Set<Query>();
   #following: FollowHandle | undefined;
   /** Everything is to be run again, whatever is in the log. */
@@ -39,8 +46,9 @@ export class Live implements Follower {
 
   constructor(ctx: PluginContext, capsule: ShapeParts['capsule']) {
     this.#ctx = ctx;
-    this.#parts = { db: ctx.db, capsule, ran: () => (this.runs += 1) };
     this.#schema = new SchemaLook(ctx.db);
+    const schemaVersion = (): number => this.#schema.version;
+    this.#parts = { db: ctx.db, capsule, schemaVersion, ran: () => (this.runs += 1) };
     this.#schema.moved();
     this.#read = new ReadTransaction(ctx.db);
   }
@@ -120,8 +128,11 @@ export class Live implements Follower {
     const touched = new Touched(range.changes);
     const due = this.#concerned(touched);
     if (due.length === 0) return [];
-    this.#update(due, touched, { seq: range.to, origin: range.origin });
-    return this.#give(due);
+    const ahead = (): Touched | undefined => {
+      const changes = this.#following?.ahead(range.to) ?? [];
+      return changes.length === 0 ? undefined : new Touched([...range.changes, ...changes]);
+    };
+    return this.#give(this.#update(due, { touched, ahead }, { seq: range.to, origin: range.origin }));
   }
 
   /** Somebody committed something, perhaps to the schema alone. */
@@ -158,35 +169,31 @@ export class Live implements Follower {
   }
 
   #wake(query: Query): void {
-    for (const { table } of query.shape.dependencies) {
+    const { shape } = query;
+    shape.wake(query);
+    if (shape.awake.size > 1) return;
+    for (const { table } of shape.dependencies) {
       const name = fold(table);
-      const shapes = this.#awake.get(name) ?? new Map<Shape, Set<Query>>();
-      this.#awake.set(name, shapes);
-      const queries = shapes.get(query.shape);
-      if (queries === undefined) shapes.set(query.shape, new Set([query]));
-      else queries.add(query);
+      const shapes = this.#awake.get(name) ?? new Set<Shape>();
+      this.#awake.set(name, shapes.add(shape));
     }
   }
 
   #sleep(query: Query): void {
+    const { shape } = query;
+    shape.sleep(query);
+    if (shape.awake.size > 0) return;
     for (const [name, shapes] of this.#awake) {
-      const queries = shapes.get(query.shape);
-      queries?.delete(query);
-      if (queries?.size === 0) shapes.delete(query.shape);
+      shapes.delete(shape);
       if (shapes.size === 0) this.#awake.delete(name);
     }
   }
 
   /** Queries that may have another result now. What no query reads is not looked at. */
   #concerned(touched: Touched): Query[] {
-    const shapes = new Map<Shape, Set<Query>>();
-    for (const table of touched.tables) {
-      for (const [shape, queries] of this.#awake.get(table) ?? [])
-        if (!shapes.has(shape) && shape.concernedBy(touched)) shapes.set(shape, queries);
-    }
-    return [...shapes].flatMap(([shape, queries]) => [
-      ...(shape.planned?.maintainer.affected(queries, touched) ?? queries),
-    ]);
+    const shapes = new Set<Shape>();
+    for (const table of touched.tables) for (const shape of this.#awake.get(table) ?? []) shapes.add(shape);
+    return [...shapes].flatMap((shape) => [...shape.concernedBy(touched)]);
   }
 
   #everythingMoved(): void {
@@ -231,9 +238,10 @@ export class Live implements Follower {
     });
   }
 
-  /** Plans where that is needed, and brings the queries to one state of the database. */
-  #update(due: readonly Query[], touched: Touched | undefined, cause: Cause): void {
+  /** Plans where that is needed, and brings the queries to one state of the database. Returns those it brought there. */
+  #update(due: readonly Query[], news: News | undefined, cause: Cause): readonly Query[] {
     const end = this.#parts.capsule.end;
+    let brought = due;
     const shapes = new Set(due.map((query) => query.shape));
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const problems = this.#plan(shapes);
@@ -243,12 +251,20 @@ export class Live implements Follower {
           if (attempt < ATTEMPTS) return false;
           this.#stale = true;
         }
-        for (const query of due) this.#updateOne(query, touched, cause, end, problems.get(query.shape));
+        const later = news?.ahead();
+        // The reader shows commits that are delivered later: what they change is to be seen with the rest, or not at all.
+        if (later !== undefined)
+          brought = [
+            ...new Set([...due, ...this.#concerned(later).filter(({ shape }) => shape.planned !== undefined)]),
+          ];
+        const touched = later ?? news?.touched;
+        for (const query of brought) this.#updateOne(query, touched, cause, end, problems.get(query.shape));
         return true;
       });
-      if (done) return;
+      if (done) return brought;
       this.#everythingMoved();
     }
+    return brought;
   }
 
   #plan(shapes: Iterable<Shape>): ReadonlyMap<Shape, GlyphError> {

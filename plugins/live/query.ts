@@ -33,12 +33,19 @@ export class Query implements Maintained {
     this.code = code;
   }
 
+  /** Somebody may ask for what leads from the present snapshot to a later one than the next. */
+  get held(): boolean {
+    if (this.subscribers.size > 1) return true;
+    for (const subscriber of this.subscribers) if (subscriber.lags) return true;
+    return false;
+  }
+
   /** What leads from an earlier snapshot to the present one. Subscribers that keep pace share the answer. */
   eventsSince(before: Snapshot): readonly UnroutedEvent[] {
     const after = this.result.snapshot;
     if (this.#last?.before === before && this.#last.after === after) return this.#last.events;
     const { ordered } = this.result;
-    const changes = difference(before, after, ordered);
+    const changes = this.result.changesSince(before) ?? difference(before, after, ordered);
     const events =
       changes.length === 0 ? [] : toEvents(changes, { before, after, ordered, cause: this.cause as Cause });
     this.#last = { before, after, events };

@@ -4,6 +4,7 @@
  * Invariants: `snapshot` is another object exactly when the result is another (for an ordered query: another sequence); the
  * key of a snapshot tells all its rows apart, because a key that once failed to is given up until the query is planned anew.
  */
+import type { Change } from './difference.ts';
 import { columnsOf, NOTHING, ResultRow, sameColumns, sameKey, Snapshot } from './snapshot.ts';
 import type { Columns, ResultKey } from './snapshot.ts';
 import { codeOf, sameValues } from './values.ts';
@@ -17,11 +18,22 @@ export interface ResultPlan {
   readonly ordered: boolean;
 }
 
+/** What of a result is another. */
+export interface Patch {
+  readonly gone: readonly ResultRow[];
+  readonly came: readonly ResultRow[];
+  readonly rows: ConstructorParameters<typeof Snapshot>[1];
+  /** What is to be told, when that is known without comparing all rows. */
+  readonly changes?: (keys: readonly [ResultKey, ResultKey] | undefined) => readonly Change[];
+}
+
 export class Result {
   #plan: ResultPlan = { columns: columnsOf([], []), key: undefined, ordered: false };
   #snapshot = NOTHING;
   /** The codes of the snapshot's keys. */
   #keys: Set<unknown> | undefined;
+  /** What the latest patch changed. */
+  #patched: { readonly before: Snapshot; readonly after: Snapshot; readonly changes: readonly Change[] } | undefined;
 
   get snapshot(): Snapshot {
     return this.#snapshot;
@@ -29,6 +41,17 @@ export class Result {
 
   get ordered(): boolean {
     return this.#plan.ordered;
+  }
+
+  get columns(): Columns {
+    return this.#plan.columns;
+  }
+
+  /** What leads from an earlier snapshot to the present one, when that is known without comparing them. */
+  changesSince(before: Snapshot): readonly Change[] | undefined {
+    return this.#patched?.before === before && this.#patched.after === this.#snapshot
+      ? this.#patched.changes
+      : undefined;
   }
 
   /** The query was planned anew: its columns or its key may be others. */
@@ -47,6 +70,7 @@ export class Result {
   /** There is no result any more. */
   clear(): void {
     this.#snapshot = NOTHING;
+    this.#patched = undefined;
     this.#keys = undefined;
   }
 
@@ -59,6 +83,10 @@ export class Result {
     const end = commonEnd(known, fresh, columns, start);
     const gone = known.slice(start, known.length - end);
     const came = fresh.slice(start, fresh.length - end);
+    if ((fresh[0]?.length ?? 0) > columns.names.length) {
+      for (let at = 0; at < start; at += 1) known[at]?.reread(fresh[at] as Values);
+      for (let at = 1; at <= end; at += 1) known.at(-at)?.reread(fresh.at(-at) as Values);
+    }
     const key = this.#checkedKey(gone, came, fresh);
     if (came.length + gone.length === 0 && before.columns === columns && before.key === key) return false;
     const pool = new Pool(gone, columns.shown);
@@ -68,6 +96,22 @@ export class Result {
     if (isSame && !ordered) return false;
     const rows = [...known.slice(0, start), ...middle, ...known.slice(known.length - end)];
     this.#snapshot = new Snapshot(columns, rows, key);
+    return true;
+  }
+
+  /**
+   * Some rows went, and others came; the rest is as it was. False when that cannot be: the key does not tell the rows apart
+   * any more, and all of them are to be read again.
+   */
+  patch({ gone, came, rows, changes }: Patch): boolean {
+    const { columns } = this.#plan;
+    const before = this.#snapshot;
+    const values = came.map((row) => row.values);
+    const key = before.key === undefined ? undefined : this.#checkedKey(gone, values, values);
+    if (key !== before.key) return false;
+    this.#snapshot = new Snapshot(columns, rows, key);
+    const known = changes?.(key === undefined ? undefined : [key, key]);
+    this.#patched = known === undefined ? undefined : { before, after: this.#snapshot, changes: known };
     return true;
   }
 
@@ -116,7 +160,9 @@ class Pool {
 
   take(values: Values): ResultRow | undefined {
     const row = this.#rows.get(codeOf(values, this.#at))?.pop();
-    if (row !== undefined) this.#size -= 1;
+    if (row === undefined) return undefined;
+    this.#size -= 1;
+    row.reread(values);
     return row;
   }
 }

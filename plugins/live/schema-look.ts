@@ -18,6 +18,11 @@ export class SchemaLook {
       .raw();
   }
 
+  /** Another one when the schema is another, and after a VACUUM. As of the last look. */
+  get version(): number {
+    return this.#seen;
+  }
+
   /** True when it moved since the last call, as the reader sees it. Costs about a microsecond when it did not. */
   moved(): boolean {
     const version = this.#version.get() as number;

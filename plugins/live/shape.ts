@@ -10,7 +10,7 @@ import type { Access, Database } from '../../sdk/plugin.ts';
 import { assertWatchable, caveatsOf, dependenciesOf, fold, notWatchable, shorten } from './access.ts';
 import type { Dependency } from './access.ts';
 import { findKey, isOrdered } from './keys.ts';
-import { ReRun } from './maintainer.ts';
+import { chooseMaintainer } from './choice.ts';
 import type { Maintainer } from './maintainer.ts';
 import { Query } from './query.ts';
 import type { ResultPlan } from './result.ts';
@@ -34,6 +34,8 @@ export interface ShapeParts {
   readonly capsule: CapsuleService;
   /** Called for every run of a query. */
   readonly ran: () => void;
+  /** The version of the schema that the reader shows. */
+  readonly schemaVersion: () => number;
 }
 
 /** What planning it came to. */
@@ -48,6 +50,8 @@ export class Shape {
   readonly sql: string;
   readonly code: string;
   readonly queries = new Map<string, Query>();
+  /** Those that somebody subscribes to. */
+  readonly awake = new Set<Query>();
   readonly #wanted: Wanted;
   readonly #parts: ShapeParts;
   #watchers = new Map<string, Watcher>();
@@ -84,11 +88,12 @@ export class Shape {
 
   /** Plans it for the schema as committed. Outside of the reader's transactions, as triggers may have to be made. */
   plan(): Plan {
-    const { db, ran } = this.#parts;
+    const { db } = this.#parts;
     const { maxRows, owner } = this.#wanted;
     this.forget();
     owner?.check();
-    this.#depend(this.#checkOnReader());
+    const access = this.#checkOnReader();
+    this.#depend(access);
     const statement = db.prepareRead(maxRows === undefined ? this.sql : this.#limited(maxRows + 1));
     const origins = statement.columns();
     const json = origins.map(({ type }) => this.#wanted.json === 'parsed' && /^json/i.test(type ?? ''));
@@ -96,13 +101,34 @@ export class Shape {
       origins.map(({ name }) => name),
       json,
     );
+    const { maintainer, reads } = chooseMaintainer({
+      sql: this.sql,
+      statement: statement.raw(true),
+      width: origins.length,
+      ...this.#parts,
+      ...(maxRows === undefined ? {} : { maxRows }),
+    });
+    // What is read beside the result wakes it too.
+    if (reads.length > 0) this.#depend(access, ...reads);
     this.#plans += 1;
     this.#plan = {
       number: this.#plans,
-      maintainer: new ReRun(statement.raw(true), { ran, ...(maxRows === undefined ? {} : { maxRows }) }),
+      maintainer,
       result: { columns, key: findKey(this.sql, origins, columns.shown, db), ordered: isOrdered(this.sql) },
     };
     return this.#plan;
+  }
+
+  /** Somebody subscribes to one of its queries. */
+  wake(query: Query): void {
+    this.awake.add(query);
+    this.#plan?.maintainer.join?.(query);
+  }
+
+  /** Nobody does any more. */
+  sleep(query: Query): void {
+    this.awake.delete(query);
+    this.#plan?.maintainer.leave?.(query);
   }
 
   /** The schema moved: what was planned may not hold. */
@@ -122,8 +148,11 @@ export class Shape {
     return query;
   }
 
-  concernedBy(touched: Touched): boolean {
-    return this.#dependencies.some((dependency) => touched.concerns(dependency));
+  /** Its queries that may have another result now. */
+  concernedBy(touched: Touched): Iterable<Query> {
+    if (!this.#dependencies.some((dependency) => touched.concerns(dependency))) return [];
+    // A maintainer knows the queries that were told to it, which are these.
+    return (this.#plan?.maintainer.affected?.(touched) as Iterable<Query> | undefined) ?? this.awake;
   }
 
   explain(query: Query): Explanation {
@@ -162,9 +191,9 @@ export class Shape {
     }
   }
 
-  #depend(access: Access): void {
+  #depend(access: Access, ...more: readonly Access[]): void {
     assertWatchable(access, this.sql);
-    const dependencies = dependenciesOf(access);
+    const dependencies = dependenciesOf([access, ...more]);
     this.#attach(dependencies);
     this.#dependencies = dependencies;
     this.#caveats = caveatsOf(access);

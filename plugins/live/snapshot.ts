@@ -4,6 +4,7 @@
  * Invariants: a snapshot never changes; from one to the next a row that is the same is the same object, so that whoever
  * compares identities sees exactly what changed.
  */
+import { GlyphError } from '../../sdk/plugin.ts';
 import type { Row, SqlValue } from '../../sdk/plugin.ts';
 import type { Values } from './values.ts';
 
@@ -38,12 +39,22 @@ export const sameKey = (a: ResultKey, b: ResultKey): boolean =>
 
 export class ResultRow {
   readonly columns: Columns;
-  readonly values: Values;
+  #values: Values;
   #data: Row | undefined;
 
+  /** @param values those of the columns, and behind them what is read of a row beside them */
   constructor(columns: Columns, values: Values) {
     this.columns = columns;
-    this.values = values;
+    this.#values = values;
+  }
+
+  get values(): Values {
+    return this.#values;
+  }
+
+  /** The same row, read again: only what stands behind its columns may be other. */
+  reread(values: Values): void {
+    this.#values = values;
   }
 
   /** As handlers see it. */
@@ -55,15 +66,34 @@ export class ResultRow {
 
 export class Snapshot {
   readonly columns: Columns;
-  readonly rows: readonly ResultRow[];
   /** Undefined when rows can only be compared as a whole. */
   readonly key: ResultKey | undefined;
+  #rows: readonly ResultRow[] | (() => readonly ResultRow[]);
   #data: readonly Row[] | undefined;
 
-  constructor(columns: Columns, rows: readonly ResultRow[], key: ResultKey | undefined) {
+  /** @param rows a function lists them when they are asked for; see {@link expire} */
+  constructor(columns: Columns, rows: readonly ResultRow[] | (() => readonly ResultRow[]), key: ResultKey | undefined) {
     this.columns = columns;
-    this.rows = rows;
+    this.#rows = rows;
     this.key = key;
+  }
+
+  get rows(): readonly ResultRow[] {
+    return this.list();
+  }
+
+  /** Its rows, which it has for good from then on. */
+  list(): readonly ResultRow[] {
+    if (typeof this.#rows === 'function') this.#rows = this.#rows();
+    return this.#rows;
+  }
+
+  /** Rows that were not listed yet no longer can be: the next snapshot has them. */
+  expire(): void {
+    if (typeof this.#rows !== 'function') return;
+    this.#rows = () => {
+      throw new GlyphError('GC_INTERNAL', 'An earlier result of a live query was asked for, and is gone');
+    };
   }
 
   get data(): readonly Row[] {

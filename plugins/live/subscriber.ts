@@ -68,6 +68,11 @@ export class Subscriber {
     return this.#isFirst || this.#seen !== this.#query.result.snapshot || this.#toldOf !== this.#query.problem;
   }
 
+  /** It may not be told of the next state at once. */
+  get lags(): boolean {
+    return this.#running !== undefined || this.#options.debounce !== undefined || this.isBehind;
+  }
+
   get #waits(): boolean {
     return this.#timer !== undefined;
   }
@@ -168,12 +173,14 @@ export class Subscriber {
       this.#toldOf = problem;
       return { events: [], batch: this.#batch(to, { reason: 'query', message: problem.message }) };
     }
+    // That the query can be run again is news even when it has no rows: an empty result is not the lack of one.
+    const isBack = this.#toldOf !== undefined && problem === undefined;
     this.#toldOf = problem;
     this.#isFirst &&= !isFirst;
     const events = this.#wanted(
       this.#query.eventsSince(before).map((event) => ({ ...event, watcherId: this.watcherId })),
     );
-    return events.length === 0 && !isFirst ? undefined : { events, batch: this.#batch(to) };
+    return events.length === 0 && !isFirst && !isBack ? undefined : { events, batch: this.#batch(to) };
   }
 
   #wanted(events: ChangeEvent[]): ChangeEvent[] {

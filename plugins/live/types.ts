@@ -38,7 +38,7 @@ export interface LiveStats {
   readonly watchers: number;
   /** Different queries, parameters included, that are kept current. */
   readonly queries: number;
-  /** How often a query was run, since the start. */
+  /** How often a query was run, all of it or a part, since the start. */
   readonly runs: number;
   readonly subscriptions: readonly SubscriptionStats[];
 }

@@ -1,0 +1,49 @@
+/** Chooses how the results of a query are kept current: incrementally where that is proven right, else by running it again. */
+import type { CapsuleService } from '../../sdk/capsule-types.ts';
+import type { Access, Database } from '../../sdk/plugin.ts';
+import { Catalog } from './incremental/catalog.ts';
+import { functionsOfDatabase } from './incremental/functions.ts';
+import { Incremental } from './incremental/incremental.ts';
+import { findRecipe } from './incremental/recipe.ts';
+import { ReRun } from './maintainer.ts';
+import type { Maintainer } from './maintainer.ts';
+
+export interface ChoiceParts {
+  readonly sql: string;
+  /** The query itself, on the reader, in raw mode. */
+  readonly statement: ReturnType<Database['prepare']>;
+  /** The number of columns of its result. */
+  readonly width: number;
+  readonly db: Database;
+  readonly capsule: CapsuleService;
+  readonly schemaVersion: () => number;
+  readonly ran: () => void;
+  readonly maxRows?: number;
+}
+
+export interface Choice {
+  readonly maintainer: Maintainer;
+  /** What is read to keep it current, beside the query itself. */
+  readonly reads: readonly Access[];
+}
+
+export function chooseMaintainer(parts: ChoiceParts): Choice {
+  const { sql, statement, width, db, capsule, schemaVersion, ran, maxRows } = parts;
+  const options = { ran, ...(maxRows === undefined ? {} : { maxRows }) };
+  const reRun = (because: string): Choice => ({
+    maintainer: new ReRun(statement, { ...options, because }),
+    reads: [],
+  });
+  const functions = functionsOfDatabase(db);
+  const access = db.readAccess.check(sql);
+  const moody = [...access.functions].find((name) => !functions.steady.has(name));
+  if (moody !== undefined) return reRun(`${moody}() may give another value for the same rows`);
+  if (access.virtualTables.size > 0) return reRun('it reads a virtual table');
+  if (access.recursive) return reRun('it is recursive');
+  const recipe = findRecipe(sql, width, { catalog: new Catalog(db, capsule), functions });
+  if ('why' in recipe) return reRun(recipe.why);
+  return {
+    maintainer: new Incremental(recipe, { ...options, db, schemaVersion, fallback: new ReRun(statement, options) }),
+    reads: recipe.arms.map(({ statements }) => db.readAccess.check(statements.full)),
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * Keeps results current by working out again only the rows that a change reaches.
+ *
+ * Invariant: whatever is not known well enough to do so has the query run again.
+ */
+import type { Database, SqlValue } from '../../../sdk/plugin.ts';
+import { assertFew } from '../maintainer.ts';
+import type { Maintained, Maintainer, ReRun, ReRunOptions } from '../maintainer.ts';
+import type { Touched } from '../touched.ts';
+import type { Values } from '../values.ts';
+import type { Body } from './bodies.ts';
+import { Ordered } from './ordered.ts';
+import { keyOf, withNamed } from './parameters.ts';
+import { Reach } from './reach.ts';
+import type { Keys } from './reach.ts';
+import type { Arm, Recipe } from './recipe.ts';
+import { KEY, KEYS, MOST } from './rewrite.ts';
+import { bindable, isScan, readAll } from './statements.ts';
+import { Switchboard } from './switchboard.ts';
+import { Unordered } from './unordered.ts';
+import { marginOf, Window } from './window.ts';
+import type { Extent } from './window.ts';
+
+type Statement = ReturnType<Database['prepare']>;
+
+/** Few parts are read one by one. */
+const FEW = 4;
+/** More parts than this, and twice as many as the result has rows, cost more than all of it. */
+const MANY = 64;
+/** So many parts are not read in any case. */
+const MOST_KEYS = 50_000;
+
+export interface IncrementalOptions extends ReRunOptions {
+  readonly db: Database;
+  /** Counts what may have renumbered rowids. */
+  readonly schemaVersion: () => number;
+  /** For queries whose parameters do not fit. */
+  readonly fallback: ReRun;
+}
+
+interface PreparedArm {
+  readonly full: Statement;
+  readonly one: Statement;
+  readonly many: Statement;
+  readonly scans: boolean;
+  readonly reach: Reach;
+}
+
+interface State {
+  readonly body: Body;
+  readonly schemaVersion: number;
+}
+
+export class Incremental implements Maintainer {
+  readonly mode = 'incremental';
+  readonly why: string;
+  readonly #recipe: Recipe;
+  readonly #options: IncrementalOptions;
+  readonly #arms: readonly PreparedArm[];
+  readonly #switchboard: Switchboard;
+  readonly #states = new WeakMap<Maintained, State>();
+  #found: { readonly touched: Touched; readonly parts: ReadonlyMap<Maintained, Touched> } | undefined;
+  #reached: { readonly touched: Touched; readonly keys: readonly Keys[] | undefined } | undefined;
+
+  constructor(recipe: Recipe, options: IncrementalOptions) {
+    const { db } = options;
+    this.#recipe = recipe;
+    this.#options = options;
+    this.#switchboard = new Switchboard(recipe.switches);
+    this.#arms = recipe.arms.map(({ statements, root }) => ({
+      full: db.prepareRead(statements.full).raw(true),
+      one: db.prepareRead(statements.one).raw(true),
+      many: db.prepareRead(statements.many).raw(true),
+      scans: isScan(db, statements.one),
+      reach: new Reach(db, root),
+    }));
+    this.why = describe(recipe.arms);
+  }
+
+  join(query: Maintained): void {
+    this.#switchboard.join(query);
+  }
+
+  leave(query: Maintained): void {
+    this.#switchboard.leave(query);
+    this.#states.delete(query);
+  }
+
+  affected(touched: Touched): Iterable<Maintained> | undefined {
+    const parts = this.#switchboard.find(touched);
+    this.#found = parts === undefined ? undefined : { touched, parts };
+    return parts?.keys();
+  }
+
+  update(query: Maintained, touched: Touched | undefined): boolean {
+    const state = this.#states.get(query);
+    const { isRenumbered } = this.#recipe;
+    if (touched === undefined || state === undefined) return this.#run(query);
+    if (isRenumbered && state.schemaVersion !== this.#options.schemaVersion()) return this.#run(query);
+    const part = this.#found?.touched === touched ? (this.#found.parts.get(query) ?? touched) : touched;
+    const keys = this.#keys(part);
+    if (keys === undefined || this.#isMuch(keys, state.body)) return this.#run(query);
+    this.#options.ran();
+    const isOther = state.body.replace(this.#fresh(query.params, keys), query.held);
+    if (isOther === undefined) return this.#run(query);
+    assertFew(state.body.size, this.#options.maxRows ?? Infinity);
+    return isOther;
+  }
+
+  #keys(touched: Touched): readonly Keys[] | undefined {
+    if (this.#reached?.touched !== touched) {
+      const found = this.#arms.map(({ reach }) => reach.keys(touched, MOST_KEYS));
+      this.#reached = { touched, keys: found.includes(undefined) ? undefined : (found as Keys[]) };
+    }
+    return this.#reached.keys;
+  }
+
+  #isMuch(keys: readonly Keys[], body: Body): boolean {
+    return keys.some((some, arm) => {
+      if (some.size > MANY + 2 * body.size) return true;
+      return this.#arms[arm]?.scans === true && some.size > FEW && !areIntegers(some);
+    });
+  }
+
+  /** The rows of the parts that were reached. */
+  #fresh(params: readonly unknown[], keys: readonly Keys[]): Map<unknown, Values[]> {
+    const fresh = new Map<unknown, Values[]>();
+    this.#arms.forEach((arm, index) => {
+      const some = keys[index] as Keys;
+      for (const key of some.keys()) fresh.set(partOf(index, key), []);
+      for (const values of rowsOf(arm, params, some))
+        fresh.get(partOf(index, keyOf(this.#keyIn(values))))?.push(values);
+    });
+    return fresh;
+  }
+
+  /** Runs the query, and divides its result anew. */
+  #run(query: Maintained): boolean {
+    const { result, params } = query;
+    const { limit, order } = this.#recipe;
+    const extent = limit === undefined ? undefined : this.#extentOf(params);
+    this.#states.delete(query);
+    if (limit !== undefined && extent === undefined) return this.#options.fallback.update(query);
+    this.#options.ran();
+    const bound =
+      extent === undefined ? params : withNamed(params, { [MOST]: BigInt(extent.to + marginOf(extent) + 1) });
+    const rows = this.#arms.flatMap(({ full }) => readAll(full, bound));
+    const shown = extent === undefined ? rows : rows.slice(extent.from, extent.to);
+    assertFew(shown.length, this.#options.maxRows ?? Infinity);
+    const isOther = result.replace(shown);
+    const partOfRow = (values: Values): unknown => partOf(this.#armOf(values), keyOf(this.#keyIn(values)));
+    const body =
+      order === undefined
+        ? new Unordered(result, partOfRow)
+        : extent === undefined
+          ? new Ordered(result, order, partOfRow)
+          : new Window(result, order, partOfRow, extent, rows);
+    this.#states.set(query, { body, schemaVersion: this.#options.schemaVersion() });
+    return isOther;
+  }
+
+  #keyIn(values: Values): SqlValue {
+    return values[this.#recipe.width] as SqlValue;
+  }
+
+  #armOf(values: Values): number {
+    return this.#arms.length === 1 ? 0 : (values[this.#recipe.width + 1] as number);
+  }
+
+  /** Undefined where LIMIT is not a number of rows. */
+  #extentOf(params: readonly unknown[]): Extent | undefined {
+    const count = (value: SqlValue | undefined): number =>
+      typeof value === 'bigint' || typeof value === 'number' ? Number(value) : Number.NaN;
+    const limit = count(this.#recipe.limit?.(params));
+    const from = this.#recipe.offset === undefined ? 0 : Math.max(0, count(this.#recipe.offset(params)));
+    const to = from + limit;
+    return Number.isSafeInteger(to) && Number.isInteger(limit) && limit >= 0 ? { from, to } : undefined;
+  }
+}
+
+/** Rows by their arm and the value that the arm is divided by. */
+const partOf = (arm: number, key: unknown): unknown => (arm === 0 ? key : `a${arm} ${typeof key} ${String(key)}`);
+
+const areIntegers = (keys: Keys): boolean => {
+  for (const value of keys.values()) if (!Number.isSafeInteger(value)) return false;
+  return true;
+};
+
+function* rowsOf({ one, many }: PreparedArm, params: readonly unknown[], keys: Keys): Iterable<Values> {
+  if (keys.size > FEW && areIntegers(keys)) {
+    yield* readAll(many, withNamed(params, { [KEYS]: JSON.stringify([...keys.values()]) }));
+    return;
+  }
+  for (const value of keys.values()) yield* readAll(one, withNamed(params, { [KEY]: bindable(value) }));
+}
+
+function describe(arms: readonly Arm[]): string {
+  const by = [...new Set(arms.map(({ root }) => root.sql))].join(' and ');
+  const unreached = [...new Set(arms.flatMap(({ root }) => root.unreached.map(({ name }) => name)))];
+  const rest =
+    unreached.length === 0
+      ? ''
+      : ` What changes in ${unreached.join(', ')} may reach any row, so then the query is run again.`;
+  return `Of what a commit changes, the values of ${by} are found that it reaches, and only their rows are worked out again.${rest}`;
+}

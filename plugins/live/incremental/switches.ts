@@ -1,0 +1,46 @@
+/**
+ * Columns that must be equal to a value which the query is given: by them, of queries that differ in their parameters only,
+ * those are found that a change can concern.
+ *
+ * Invariant: a changed row with another value there is part of no row of the result, before or after.
+ */
+import type { CoreReading } from './reading.ts';
+import type { Column, Table } from './catalog.ts';
+import type { Occurrence } from './names.ts';
+import { valueAt } from './parameters.ts';
+import type { ValueOf } from './parameters.ts';
+
+export interface Switch {
+  readonly value: ValueOf;
+  readonly kind: Column['kind'];
+  /** Per place of a table in the query, the column that has the value. Every place of the tables named here is among them. */
+  readonly columns: readonly { readonly table: Table; readonly column: Column }[];
+  /** Tables that also stand where no column is known to have the value. */
+  readonly open: readonly Table[];
+}
+
+export function switchesOf({ tokens, demands }: CoreReading, occurrences: readonly Occurrence[]): Switch[] {
+  return demands.constants.flatMap(({ ref, value }) => {
+    const found = tokens[value.from]?.type === 'parameter' ? valueAt(tokens, value) : undefined;
+    if (found === undefined) return [];
+    const columns = new Map([[ref.occurrence, ref.column]]);
+    for (let grown = true; grown;) {
+      grown = false;
+      for (const occurrence of occurrences) {
+        if (columns.has(occurrence)) continue;
+        const link = occurrence.links.find(({ parent, parentColumn }) => columns.get(parent) === parentColumn);
+        if (link === undefined) continue;
+        columns.set(occurrence, link.column);
+        grown = true;
+      }
+    }
+    return [
+      {
+        value: found,
+        kind: ref.column.kind,
+        columns: [...columns].map(([{ table }, column]) => ({ table, column })),
+        open: occurrences.flatMap((occurrence) => (columns.has(occurrence) ? [] : [occurrence.table])),
+      },
+    ];
+  });
+}
