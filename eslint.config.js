@@ -22,7 +22,17 @@ const timers = ['setTimeout', 'setInterval'].map((name) => ({
 
 export default tseslint.config(
   // scripts/package-consumer/ imports the packed package; check-package.ts compiles and runs it where that exists.
-  { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'bench/results/', 'scripts/package-consumer/'] },
+  // bench/peers/ is a package of its own.
+  {
+    ignores: [
+      'dist/',
+      'node_modules/',
+      'test/fixtures/',
+      'bench/results/',
+      'bench/peers/',
+      'scripts/package-consumer/',
+    ],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

@@ -119,6 +119,19 @@ step("import 'glyphcase/sdk': loads no database", [installed], () => {
   return undefined;
 });
 
+/** What only those install who use the hooks. */
+const withReact = 'React beside it';
+step(withReact, [installed], () => {
+  for (const name of ['react', '@types/react', 'csstype'])
+    cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true });
+  return undefined;
+});
+
+step("import 'glyphcase/react': hooks, and no database of their own", [withReact], () => {
+  expectOutput(node('react.mjs'), 'function, GlyphCaseProvider, write, no database loaded');
+  return undefined;
+});
+
 step("require('glyphcase') from CommonJS", [installed], () => {
   expectOutput(node('host.cjs'), '1 row');
   return undefined;
@@ -137,13 +150,13 @@ step('npx glyphcase --help', [installed], () => {
   return undefined;
 });
 
-step('types of a TypeScript consumer', [installed], () => {
+step('types of a TypeScript consumer', [withReact], () => {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const common = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', 'false'];
-  run(process.execPath, [tsc, ...common, '--module', 'nodenext', 'consumer.ts'], consumer);
+  run(process.execPath, [tsc, ...common, '--module', 'nodenext', 'consumer.ts', 'react.ts'], consumer);
   run(
     process.execPath,
-    [tsc, ...common, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.ts'],
+    [tsc, ...common, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.ts', 'react.ts'],
     consumer,
   );
   return 'nodenext and bundler';

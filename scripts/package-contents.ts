@@ -27,6 +27,8 @@ const required: readonly RegExp[] = [
   /^dist\/sdk\/plugin\.d\.ts$/,
   /^dist\/sdk\/testing\/index\.js$/,
   /^dist\/sdk\/testing\/index\.d\.ts$/,
+  /^dist\/sdk\/react\/index\.js$/,
+  /^dist\/sdk\/react\/index\.d\.ts$/,
   /^dist\/sdk\/cli\/main\.js$/,
   /^dist\/plugins\/lua\/(.+\/)?prelude\.lua$/,
   /^skills\/[a-z0-9-]+\/manifest\.json$/,

@@ -46,7 +46,107 @@ describe('nothing is told too often', () => {
   });
 });
 
+describe('nothing is done too often', () => {
+  const shapes = (count: number): readonly string[] =>
+    Array.from({ length: count }, (_, n) => `SELECT id, title, ${n} AS n FROM tasks WHERE user_id = 1`);
+
+  test('a write runs only queries over its table, each once, however many watch it (SignalDB, Dexie)', async () => {
+    const host = openLiveHost({ schema: SCHEMA });
+    const users = Array.from({ length: 100 }, () => host.heard('SELECT id, name FROM users'));
+    for (const sql of shapes(20)) host.heard(sql);
+    const { runs } = host.live.stats();
+    host.run("UPDATE users SET name = 'Anna' WHERE id = 1");
+    await host.flush();
+    expect(host.live.stats().runs - runs).toBeLessThanOrEqual(1);
+    expect(users.map(({ short }) => short.join())).toEqual(users.map(() => 'UPDATE 1'));
+  });
+
+  test('ten thousand statements in one transaction lead to one run (PowerSync)', async () => {
+    const host = openLiveHost({ schema: SCHEMA });
+    const heard = host.heard('SELECT count(*) AS n FROM tasks');
+    const { runs } = host.live.stats();
+    host.db.write(() => {
+      const insert = host.db.prepare('INSERT INTO tasks(user_id) VALUES (?)');
+      for (let user = 0; user < 10_000; user += 1) insert.run(user);
+    });
+    await host.flush();
+    expect(host.live.stats().runs - runs).toBeLessThanOrEqual(1);
+    expect(heard.events.map(({ newData }) => newData)).toEqual([{ n: 10_002 }]);
+  });
+
+  test('a row that is as it was is the same object, so nothing renders it again (PowerSync)', async () => {
+    const host = openLiveHost({ schema: SCHEMA });
+    const { watcher } = host.heard('SELECT id, name FROM users ORDER BY id');
+    const before = watcher.rows();
+    host.run("UPDATE users SET name = 'Bobby' WHERE id = 2; UPDATE users SET status = 'off'");
+    await host.flush();
+    const after = watcher.rows();
+    expect(after).not.toBe(before);
+    expect(after[0]).toBe(before[0]);
+    expect(after[1]).toEqual({ id: 2, name: 'Bobby' });
+  });
+
+  test('a page of 500 live queries comes and goes, and leaves nothing (TanStack, pg-live-query)', async () => {
+    const host = openLiveHost({ schema: SCHEMA });
+    const triggers = (): readonly unknown[] =>
+      host.db.all("SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'tasks' ORDER BY name");
+    const one = host.heard('SELECT id FROM tasks');
+    const ofOne = triggers();
+    expect(ofOne).not.toEqual([]);
+    for (let visit = 0; visit < 3; visit += 1) {
+      const page = shapes(500).map((sql) => host.heard(sql));
+      // One set of triggers for a table, whoever watches it: no write becomes dearer.
+      expect(triggers()).toEqual(ofOne);
+      for (const { subscription } of page.slice(0, 250)) host.live.unsubscribe(subscription);
+      for (const { watcher } of page) host.live.unwatch(watcher);
+      expect(host.live.stats()).toMatchObject({ watchers: 1, queries: 1, subscriptions: [{}] });
+    }
+    host.live.unwatch(one.watcher);
+    await host.flush();
+    expect(host.live.stats()).toMatchObject({ watchers: 0, queries: 0, subscriptions: [] });
+    expect(triggers()).toEqual([]);
+  });
+
+  test('a schema change takes no longer for the rows a watched table has (cr-sqlite), and is not refused', async () => {
+    const host = openLiveHost({ schema: SCHEMA });
+    const heard = host.heard('SELECT id, title FROM tasks WHERE id < 3');
+    const changes = host.db.all('SELECT count(*) AS n FROM _capsule_events')[0];
+    for (const sql of ['ALTER TABLE tasks ADD COLUMN note', 'ALTER TABLE tasks DROP COLUMN note']) {
+      host.db.write(() => {
+        host.kernel.hooks.beforeSchemaChange.call(sql);
+        host.db.exec(sql);
+        host.kernel.hooks.afterSchemaChange.call(sql);
+      });
+    }
+    await host.flush();
+    expect(heard.batches).toEqual([]);
+    // No row was written to the log for it.
+    expect(host.db.all('SELECT count(*) AS n FROM _capsule_events')[0]).toEqual(changes);
+  });
+});
+
 describe('nothing is missed', () => {
+  test('what REPLACE, UPSERT and foreign keys do beside what the statement says (GRDB, PowerSync)', async () => {
+    const host = openLiveHost({
+      schema: `${SCHEMA}
+        CREATE TABLE tags(id INTEGER PRIMARY KEY, name TEXT UNIQUE, task INTEGER REFERENCES tasks ON DELETE CASCADE);
+        INSERT INTO tags VALUES (1, 'red', 1), (2, 'blue', 2);`,
+    });
+    host.db.exec('PRAGMA foreign_keys = ON');
+    const heard = host.heard('SELECT id, name, task FROM tags');
+    host.run("REPLACE INTO tags VALUES (3, 'red', 1)");
+    await host.flush();
+    expect(heard.short).toEqual(['DELETE 1', 'INSERT 3']);
+    heard.clear();
+    host.run("INSERT INTO tags VALUES (4, 'red', 2) ON CONFLICT(name) DO UPDATE SET task = excluded.task");
+    await host.flush();
+    expect(heard.events.map((e) => [e.operation, e.rowId, e.changedColumns])).toEqual([['UPDATE', 3, ['task']]]);
+    heard.clear();
+    host.run('DELETE FROM tasks WHERE id = 2');
+    await host.flush();
+    expect(heard.short).toEqual(['DELETE 2', 'DELETE 3']);
+  });
+
   test('the joined table, not only the first one (Drizzle, WatermelonDB)', async () => {
     const host = openLiveHost({ schema: SCHEMA });
     const heard = host.heard('SELECT t.id, u.name FROM tasks t JOIN users u ON u.id = t.user_id');
@@ -115,6 +215,30 @@ describe('nothing is missed', () => {
     expect(heard.watcher.rows()).toEqual([{ id: 1 }]);
   });
 
+  test('pages: what leaves one makes room for another, with places (WatermelonDB, TanStack, PGlite)', async () => {
+    const host = openLiveHost({
+      schema: `${SCHEMA} DELETE FROM tasks; INSERT INTO tasks(id, title) VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e')`,
+    });
+    const pages = [0, 2, 4].map((offset) =>
+      host.heard('SELECT id FROM tasks ORDER BY title LIMIT 2 OFFSET ?', [offset]),
+    );
+    host.run('DELETE FROM tasks WHERE id = 1');
+    await host.flush();
+    const told = pages.map(({ events }) => events.map((e) => [e.operation, e.rowId, e.oldIndex ?? e.index]));
+    expect(told).toEqual([
+      [
+        ['DELETE', 1, 0],
+        ['INSERT', 3, 1],
+      ],
+      [
+        ['DELETE', 3, 0],
+        ['INSERT', 5, 1],
+      ],
+      [['DELETE', 5, 0]],
+    ]);
+    expect(pages.map(({ watcher }) => watcher.rows().map(({ id }) => id))).toEqual([[2, 3], [4, 5], []]);
+  });
+
   test('another connection, another program, raw SQL, WITHOUT ROWID, truncation (GRDB, Turso, better-sqlite3)', async () => {
     const host = openLiveHost({ schema: `${SCHEMA} CREATE TABLE codes(code TEXT PRIMARY KEY) WITHOUT ROWID` });
     const heard = host.heard('SELECT code FROM codes');
@@ -153,6 +277,18 @@ describe('it says what changed, and for whom', () => {
       newData: { name: 'Anna' },
       changedColumns: ['name'],
     });
+  });
+
+  test('the primary key and not the rowid, in a transaction or not (Drizzle)', async () => {
+    const host = openLiveHost({
+      schema: `CREATE TABLE notes(code TEXT PRIMARY KEY, body TEXT); INSERT INTO notes VALUES ('n1', 'x')`,
+    });
+    const heard = host.heard('SELECT code, body FROM notes');
+    host.db.sqlite.exec("UPDATE notes SET body = 'y'");
+    await host.flush();
+    host.run("INSERT INTO notes VALUES ('n2', 'z')");
+    await host.flush();
+    expect(heard.short).toEqual(['UPDATE n1', 'INSERT n2']);
   });
 
   test('unsubscribing one handler leaves the others (PGlite)', async () => {

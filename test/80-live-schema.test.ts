@@ -1,17 +1,20 @@
 /** Schema changes under live queries: they are planned anew, or say what vanished and begin again when it returns. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openLiveHost } from './80-live-support.ts';
 import { settle, sqlite3 } from './support.ts';
 
 const SCHEMA = `
-  CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT);
+  CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, age INTEGER);
   CREATE VIEW names AS SELECT id, name FROM users;
-  INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob');`;
+  INSERT INTO users VALUES (1, 'Ann', 30), (2, 'Bob', 40);`;
 
 const change = (host: ReturnType<typeof openLiveHost>, sql: string): void => {
-  host.kernel.hooks.beforeSchemaChange.call(sql);
-  host.run(sql);
-  host.kernel.hooks.afterSchemaChange.call(sql);
+  const { db, kernel } = host;
+  db.write(() => {
+    kernel.hooks.beforeSchemaChange.call(sql);
+    db.exec(sql);
+    kernel.hooks.afterSchemaChange.call(sql);
+  });
 };
 
 test('a new column of SELECT * is in every row', async () => {
@@ -45,6 +48,115 @@ test('a table that is dropped ends the result with a reset; when it returns, the
   host.run('DELETE FROM users');
   await host.flush();
   expect(heard.short).toEqual(['INSERT 7', 'DELETE 7']);
+});
+
+describe('says what vanished, and is back when it returns:', () => {
+  const ORDERED = 'SELECT u.id, n.name FROM users u JOIN names n USING (id) ORDER BY n.name';
+  test.each([
+    [
+      'a column',
+      'SELECT id, name AS n FROM users',
+      'no such column: name',
+      'ALTER TABLE users RENAME COLUMN name TO title',
+    ],
+    [
+      'a column that is dropped',
+      'SELECT id, age FROM users',
+      'no such column: age',
+      'ALTER TABLE users DROP COLUMN age',
+    ],
+    [
+      'a column of a view',
+      'SELECT name FROM names',
+      'no such column: name',
+      'DROP VIEW names; CREATE VIEW names AS SELECT id FROM users',
+    ],
+    ['a view', ORDERED, 'no such table: names', 'DROP VIEW names'],
+    ['a table under another name', ORDERED, 'no such table: users', 'ALTER TABLE users RENAME TO people'],
+    ['a table', 'SELECT count(*) AS n FROM users', 'no such table: users', 'DROP TABLE users'],
+  ])('%s', async (_, sql, message, statement) => {
+    const host = openLiveHost({ schema: SCHEMA });
+    const heard = host.heard(sql, [], { initial: true });
+    await host.flush();
+    const before = heard.events.map(({ newData }) => newData);
+    change(host, statement);
+    await host.flush();
+    const { events, batch } = heard.batches.at(-1) ?? {};
+    expect(events).toEqual([]);
+    expect(batch?.reset).toMatchObject({ reason: 'query', message: expect.stringContaining(message) as string });
+    expect(batch?.reset?.message).toContain(sql);
+    // It goes on saying so to whoever asks, and tells nobody twice.
+    expect(() => heard.watcher.rows()).toThrow(message);
+    expect(() => host.live.subscribe(heard.watcher, () => undefined)).toThrow(message);
+    const calls = heard.batches.length;
+    host.run('CREATE TABLE other(x)');
+    await host.flush();
+    expect(heard.batches).toHaveLength(calls);
+    heard.clear();
+    change(host, `DROP VIEW IF EXISTS names; DROP TABLE IF EXISTS people; DROP TABLE IF EXISTS users; ${SCHEMA}`);
+    await host.flush();
+    expect(heard.events.map(({ operation, newData }) => [operation, newData])).toEqual(
+      before.map((row) => ['INSERT', row]),
+    );
+    expect(heard.watcher.rows()).toEqual(before);
+    expect(heard.watcher.explain().why).not.toContain('cannot be run');
+  });
+});
+
+test('being back with no rows is told too, once', async () => {
+  const host = openLiveHost({ schema: SCHEMA });
+  const heard = host.heard('SELECT id FROM users');
+  change(host, 'DROP TABLE users');
+  await host.flush();
+  heard.clear();
+  change(host, 'CREATE TABLE users(id INTEGER PRIMARY KEY)');
+  await host.flush();
+  expect(heard.batches.map(({ events, batch }) => [events, batch.reset])).toEqual([[[], undefined]]);
+  host.run('CREATE TABLE other(x)');
+  await host.flush();
+  expect(heard.batches).toHaveLength(1);
+});
+
+test('another thing that vanishes while it is away is said as well', async () => {
+  const host = openLiveHost({ schema: SCHEMA });
+  const heard = host.heard('SELECT id, name FROM users');
+  for (const sql of [
+    'DROP TABLE users',
+    'CREATE TABLE users(id INTEGER PRIMARY KEY)',
+    "DROP TABLE users; CREATE VIEW users AS SELECT 1 AS id, 'Ann' AS name",
+    'DROP VIEW users; CREATE VIRTUAL TABLE users USING fts5(id, name)',
+  ]) {
+    change(host, sql);
+    await host.flush();
+  }
+  expect(heard.batches.map(({ events, batch }) => batch.reset?.message ?? events[0]?.newData)).toEqual([
+    expect.stringContaining('no such table: users'),
+    expect.stringContaining('no such column: name'),
+    { id: 1, name: 'Ann' },
+    expect.stringContaining('"users" is a virtual table'),
+  ]);
+});
+
+test('a slow handler that missed the fault altogether gets the difference', async () => {
+  const host = openLiveHost({ schema: SCHEMA });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const watcher = host.live.watch('SELECT id FROM users');
+  const calls: unknown[] = [];
+  host.live.subscribe(watcher, async (events, { reset }) => {
+    calls.push(reset?.reason ?? events.map(({ operation, rowId }) => `${operation} ${String(rowId)}`));
+    await promise;
+  });
+  host.run('DELETE FROM users WHERE id = 1');
+  const flushed = host.flush();
+  await settle();
+  change(host, 'DROP TABLE users');
+  await settle();
+  change(host, 'CREATE TABLE users(id INTEGER PRIMARY KEY); INSERT INTO users VALUES (3)');
+  await settle();
+  resolve();
+  await flushed;
+  await host.flush();
+  expect(calls).toEqual([['DELETE 1'], ['DELETE 2', 'INSERT 3']]);
 });
 
 test('a table that is dropped and made again at once is empty', async () => {

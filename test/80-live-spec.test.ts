@@ -45,6 +45,14 @@ describe('section 3.4', () => {
     expect(heard).toEqual(['enter', 'leave']);
   });
 
+  test('pattern 2 as it is printed there: double quotes name a column, and the error says what to write', () => {
+    expect(() => db.watch('users', 'WHERE status = "active"')).toThrow(
+      'should this be a string literal in single-quotes',
+    );
+    expect(() => db.watch('SELECT * FROM users WHERE status = "active"')).toThrow('string literal in single-quotes');
+    expect(() => db.watch('users', "WHERE status = 'active'")).not.toThrow();
+  });
+
   test('pattern 3: a query', async () => {
     const heard: ChangeEvent[] = [];
     const watcher = db.watch(
@@ -61,7 +69,8 @@ describe('section 3.4', () => {
     ]);
   });
 
-  test('pattern 4: Lua', async () => {
+  // As a skill's on_data_changed it runs in 64-spec-lua.test.ts.
+  test('pattern 4: Lua, on a query', async () => {
     const actions: unknown[] = [];
     db.onAction('user:changed', (payload) => actions.push(payload));
     await db.executeLuaScript(`
@@ -72,30 +81,47 @@ describe('section 3.4', () => {
       end)`);
     await db.insert('users', { name: 'Alice' });
     await db.flush();
+    await db.delete('users', 1);
     await db.flush();
-    expect(actions).toEqual([{ userId: 1, operation: 'INSERT', data: { id: 1, name: 'Alice' } }]);
+    await db.flush();
+    // What a row was stands in old_data.
+    expect(actions).toEqual([
+      { userId: 1, operation: 'INSERT', data: { id: 1, name: 'Alice' } },
+      { userId: 1, operation: 'DELETE' },
+    ]);
   });
 });
 
-test('section 9.1: derived data, deletions included', async () => {
-  const lines: string[] = [];
-  const watcher = db.watch(TASK_COUNTS);
-  db.subscribe(watcher, (events) => {
-    lines.push('User task counts changed');
-    for (const e of events) {
-      if (e.operation === 'DELETE') lines.push(`${String(e.oldData?.['name'])} is gone`);
-      else lines.push(`${String(e.newData?.['name'])}: ${String(e.newData?.['task_count'])} tasks`);
-    }
+describe('section 9.1: derived data, deletions included', () => {
+  test.each([
+    ['a query', TASK_COUNTS],
+    ['a view', 'SELECT * FROM task_counts'],
+  ])('%s', async (_, sql) => {
+    await db.execute(`CREATE VIEW task_counts AS ${TASK_COUNTS}`);
+    const lines: string[] = [];
+    db.subscribe(db.watch(sql), (events) => {
+      lines.push('User task counts changed');
+      events.forEach((e) => {
+        if (e.operation === 'DELETE') lines.push(`${String(e.oldData?.['name'])} is gone`);
+        else lines.push(`${String(e.newData?.['name'])}: ${String(e.newData?.['task_count'])} tasks`);
+      });
+    });
+    const id = await db.insert('users', { name: 'Alice' });
+    await db.flush();
+    const task = await db.insert('tasks', { user_id: id });
+    await db.flush();
+    await db.delete('tasks', task);
+    await db.flush();
+    await db.delete('users', id);
+    await db.flush();
+    expect(lines.filter((line) => line !== 'User task counts changed')).toEqual([
+      'Alice: 0 tasks',
+      'Alice: 1 tasks',
+      'Alice: 0 tasks',
+      'Alice is gone',
+    ]);
+    expect(lines.filter((line) => line === 'User task counts changed')).toHaveLength(4);
   });
-  const id = await db.insert('users', { name: 'Alice' });
-  await db.insert('tasks', { user_id: id });
-  await db.flush();
-  await db.delete('users', id);
-  await db.flush();
-  expect(lines.filter((line) => line !== 'User task counts changed').slice(-2)).toEqual([
-    'Alice: 1 tasks',
-    'Alice is gone',
-  ]);
 });
 
 test('section 9.2: a transaction is one batch', async () => {
@@ -112,6 +138,22 @@ test('section 9.2: a transaction is one batch', async () => {
   });
   await db.flush();
   expect(batches).toEqual([2]);
+});
+
+test('section 9.2: a transaction that is rolled back is nothing', async () => {
+  const batches: number[] = [];
+  db.subscribe(db.watch(TASK_COUNTS), (events) => batches.push(events.length));
+  const failed = db.transaction(async () => {
+    const id = await db.insert('users', { name: 'Alice' });
+    await db.insert('tasks', { user_id: id });
+    throw new Error('an error occurs');
+  });
+  await expect(failed).rejects.toThrow('an error occurs');
+  await db.flush();
+  expect(batches).toEqual([]);
+  await db.insert('users', { name: 'Bob' });
+  await db.flush();
+  expect(batches).toEqual([1]);
 });
 
 describe('the host API', () => {

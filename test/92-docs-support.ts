@@ -124,6 +124,7 @@ export const resolved = (source: string): string =>
   source
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase'/g, `$1'${join(root, 'sdk/index.ts')}'`)
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/sdk'/g, `$1'${join(root, 'sdk/plugin.ts')}'`)
+    .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/react'/g, `$1'${join(root, 'sdk/react/index.ts')}'`)
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/testing'/g, `$1'${join(root, 'sdk/testing/index.ts')}'`);
 
 /** Relative links that lead nowhere: a file that is not there, or a heading that the file does not have. */

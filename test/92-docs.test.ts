@@ -1,5 +1,5 @@
 /** The documents are true: every example compiles, runs and prints what it says; links lead somewhere; lists are complete. */
-import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
@@ -34,6 +34,8 @@ function lay(example: (typeof examples)[number]): string {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), `${text}\n`);
   }
+  // Its reader has installed it.
+  if (/from 'react/.test(example.source)) symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return join(folder, `${example.name}.ts`);
 }
 

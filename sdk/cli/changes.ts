@@ -1,6 +1,6 @@
 /** How one change of a row is printed: for a person on one line, for a program as one line of JSON. */
 import type { ChangeEvent } from '../../plugins/capsule/types.ts';
-import { clockTime, localDay, paint, printable, shorten, toJson, visibleLength, widthOf } from './output.ts';
+import { clockTime, jsonText, localDay, paint, printable, shorten, toJson, visibleLength, widthOf } from './output.ts';
 
 /** A change as `watch` and `log` have it; the log's belongs to no watcher. */
 export type Change = Omit<ChangeEvent, 'watcherId'>;
@@ -12,7 +12,7 @@ const VALUE_WIDTH = VALUE_WIDTHS[0];
 
 /** A row's change as a line of JSON: see {@link toJson} for bigint and BLOB. */
 export function changeToJson(change: Change): string {
-  return JSON.stringify(toJson(change));
+  return jsonText(change);
 }
 
 /** `14:03:22 UPDATE orders 5  status: 'new' → 'paid'`; at most as wide as the terminal. */

@@ -33,12 +33,17 @@ export function progress(text: string): () => void {
 
 /** A value as one line of JSON; see {@link toJson} for what JSON has no word for. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(toJson(value)));
+  print(jsonText(value));
 }
 
 /** A value as indented JSON. */
 export function printPrettyJson(value: unknown): void {
-  print(JSON.stringify(toJson(value), null, 2));
+  print(jsonText(value, 2));
+}
+
+/** A value as JSON that no terminal takes for a command: JSON leaves DEL, C1 and direction marks as they are. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(toJson(value), null, indent).replace(UNSAFE_IN_JSON, (character) => `\\u${hex(character, 4)}`);
 }
 
 /**
@@ -62,36 +67,56 @@ export function widthOf(stream: Stream = process.stdout): number {
   return stream.isTTY ? Math.max(40, stream.columns) : Infinity;
 }
 
+/** Graphemes that take two columns: wide East Asian ones, emoji, and signs that a variation selector turns into emoji. */
 const WIDE =
-  /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Extended_Pictographic}/u;
+  /[\u1100-\u115F\u2E80-\uA4CF\uA960-\uA97C\uAC00-\uD7A3\uF900-\uFAFF\uFE10-\uFE19\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]|\p{Emoji_Presentation}|\uFE0F/u;
+const INVISIBLE = /^[\p{M}\p{Default_Ignorable_Code_Point}]*$/u;
 
-/** Columns a text takes on the screen: East Asian characters take two, combining marks none. */
+let segmenter: Intl.Segmenter | undefined;
+
+/** Characters as one sees them. Made when first needed: that takes 10 ms, and most of what is printed is ASCII. */
+function* graphemesOf(text: string): Iterable<string> {
+  segmenter ??= new Intl.Segmenter();
+  for (const { segment } of segmenter.segment(text)) yield segment;
+}
+
+/** Columns a text takes on the screen: East Asian characters and emoji take two, combining marks none. */
 export function visibleLength(text: string): number {
   const plain = stripVTControlCharacters(text);
   if (/^[\x20-\x7E]*$/.test(plain)) return plain.length;
   let length = 0;
-  for (const character of plain) length += WIDE.test(character) ? 2 : /\p{M}/u.test(character) ? 0 : 1;
+  for (const grapheme of graphemesOf(plain)) length += columnsOf(grapheme);
   return length;
 }
 
-/** A text without what could move the cursor or recolour the terminal: data come from anybody. */
+const columnsOf = (grapheme: string): number => (INVISIBLE.test(grapheme) ? 0 : WIDE.test(grapheme) ? 2 : 1);
+
+/** Controls, line ends, and the marks that let a text run backwards, by which a line can be made to show what it does not say. */
+const CONTROLS = '\\p{Cc}\\u2028\\u2029\\u061C\\u200E\\u200F\\u202A-\\u202E\\u2066-\\u2069';
+const UNPRINTABLE = new RegExp(`[${CONTROLS}]`, 'gu');
+/** Not the line ends of indented JSON; in its texts they are escaped already. */
+const UNSAFE_IN_JSON = new RegExp(`(?!\\n)[${CONTROLS}]`, 'gu');
+
+/** A text without what could move the cursor, recolour the terminal or reverse a line: data come from anybody. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+  return stripVTControlCharacters(text).replace(UNPRINTABLE, (character) => {
     if (character === '\n') return '\\n';
     if (character === '\t') return '\\t';
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+    return character.charCodeAt(0) < 0x100 ? `\\x${hex(character, 2)}` : `\\u${hex(character, 4)}`;
   });
 }
+
+const hex = (character: string, digits: number): string => character.charCodeAt(0).toString(16).padStart(digits, '0');
 
 /** A text of at most `width` columns, the last an ellipsis when it was longer. */
 export function shorten(text: string, width: number): string {
   if (visibleLength(text) <= width) return text;
-  let room = Math.max(1, width - 1);
+  let room = Math.max(0, width - 1);
   let cut = '';
-  for (const character of text) {
-    room -= visibleLength(character);
+  for (const grapheme of graphemesOf(text)) {
+    room -= columnsOf(grapheme);
     if (room < 0) break;
-    cut += character;
+    cut += grapheme;
   }
   return `${cut}…`;
 }
@@ -116,7 +141,7 @@ export function table({
   indent = 0,
 }: TableOptions): readonly string[] {
   const widths = head.map((title, index) =>
-    Math.max(title.length, ...rows.map((row) => visibleLength(row[index] ?? ''))),
+    Math.max(visibleLength(title), ...rows.map((row) => visibleLength(row[index] ?? ''))),
   );
   const excess = widths.reduce((sum, width) => sum + width + 2, indent - 2) - widthOf();
   const flexibleWidth = widths[flexible] ?? 0;

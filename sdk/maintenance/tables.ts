@@ -43,13 +43,14 @@ export function tableIn(filename: string, table: string): string {
 }
 
 /**
- * Whether a SELECT can be run on the file, which it leaves as it is.
+ * The names of the columns that a SELECT has on the file, which it leaves as it is; none of another statement.
  * @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN; GC_CANNOT_OPEN, GC_NOT_A_DATABASE
  */
-export function checkQuery(filename: string, sql: string): void {
-  reading(filename, (connection) => {
+export function checkQuery(filename: string, sql: string): readonly string[] {
+  return reading(filename, (connection) => {
     try {
-      connection.prepare(sql);
+      const statement = connection.prepare(sql);
+      return statement.reader ? statement.columns().map(({ name }) => name) : [];
     } catch (error) {
       throw sqlError(error, sql, () => userTables(connection));
     }

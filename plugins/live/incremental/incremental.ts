@@ -6,6 +6,7 @@
 import type { Database, SqlValue } from '../../../sdk/plugin.ts';
 import { assertFew } from '../maintainer.ts';
 import type { Maintained, Maintainer, ReRun, ReRunOptions } from '../maintainer.ts';
+import type { Result } from '../result.ts';
 import type { Touched } from '../touched.ts';
 import type { Values } from '../values.ts';
 import type { Body } from './bodies.ts';
@@ -15,6 +16,7 @@ import { Reach } from './reach.ts';
 import type { Keys } from './reach.ts';
 import type { Arm, Recipe } from './recipe.ts';
 import { KEY, KEYS, MOST } from './rewrite.ts';
+import { risingFrom } from './sorted.ts';
 import { bindable, isScan, readAll } from './statements.ts';
 import { Switchboard } from './switchboard.ts';
 import { Unordered } from './unordered.ts';
@@ -27,6 +29,8 @@ type Statement = ReturnType<Database['prepare']>;
 const FEW = 4;
 /** More parts than this, and twice as many as the result has rows, cost more than all of it. */
 const MANY = 64;
+/** A query whose rows have no certain order is run so often before that is looked at again. */
+const RESTS = 16;
 /** So many parts are not read in any case. */
 const MOST_KEYS = 50_000;
 
@@ -47,8 +51,11 @@ interface PreparedArm {
 }
 
 interface State {
-  readonly body: Body;
+  /** Undefined while only the query itself can tell the order of its rows. */
+  readonly body: Body | undefined;
   readonly schemaVersion: number;
+  /** So often it is run again before the order is looked at once more. */
+  rests: number;
 }
 
 export class Incremental implements Maintainer {
@@ -95,7 +102,11 @@ export class Incremental implements Maintainer {
   update(query: Maintained, touched: Touched | undefined): boolean {
     const state = this.#states.get(query);
     const { isRenumbered } = this.#recipe;
-    if (touched === undefined || state === undefined) return this.#run(query);
+    if (state?.body === undefined && state !== undefined && state.rests > 0) {
+      state.rests -= 1;
+      return this.#options.fallback.update(query);
+    }
+    if (touched === undefined || state?.body === undefined) return this.#run(query);
     if (isRenumbered && state.schemaVersion !== this.#options.schemaVersion()) return this.#run(query);
     const part = this.#found?.touched === touched ? (this.#found.parts.get(query) ?? touched) : touched;
     const keys = this.#keys(part);
@@ -147,16 +158,29 @@ export class Incremental implements Maintainer {
     const rows = this.#arms.flatMap(({ full }) => readAll(full, bound));
     const shown = extent === undefined ? rows : rows.slice(extent.from, extent.to);
     assertFew(shown.length, this.#options.maxRows ?? Infinity);
+    const certain = order === undefined ? rows.length : risingFrom(rows, order);
+    const schemaVersion = this.#options.schemaVersion();
+    // A row is in the same place as the next one: that one may be shown instead.
+    const isOpen = certain < rows.length && (extent === undefined || certain - 1 < extent.to);
+    if (isOpen) {
+      this.#states.set(query, { body: undefined, schemaVersion, rests: RESTS });
+      return this.#options.fallback.update(query);
+    }
     const isOther = result.replace(shown);
-    const partOfRow = (values: Values): unknown => partOf(this.#armOf(values), keyOf(this.#keyIn(values)));
-    const body =
-      order === undefined
-        ? new Unordered(result, partOfRow)
-        : extent === undefined
-          ? new Ordered(result, order, partOfRow)
-          : new Window(result, order, partOfRow, extent, rows);
-    this.#states.set(query, { body, schemaVersion: this.#options.schemaVersion() });
+    const body = this.#bodyOf(result, rows, extent, certain);
+    this.#states.set(query, { body, schemaVersion, rests: 0 });
     return isOther;
+  }
+
+  #bodyOf(result: Result, rows: readonly Values[], extent: Extent | undefined, certain: number): Body {
+    const { order } = this.#recipe;
+    const partOfRow = (values: Values): unknown => partOf(this.#armOf(values), keyOf(this.#keyIn(values)));
+    if (order === undefined) return new Unordered(result, partOfRow);
+    if (extent === undefined) return new Ordered(result, order, partOfRow);
+    // The last one of many is where others may begin, and so is the first that is in the same place as the next.
+    const isAll = certain === rows.length && rows.length <= extent.to + marginOf(extent);
+    const known = isAll ? rows : rows.slice(0, certain - 1);
+    return new Window(result, order, partOfRow, extent, known, isAll ? undefined : rows[certain - 1]);
   }
 
   #keyIn(values: Values): SqlValue {

@@ -8,15 +8,15 @@ import { Parts } from './bodies.ts';
 import type { Body, Fresh } from './bodies.ts';
 import type { OrderTerm } from './compare.ts';
 import { exchange } from './exchange.ts';
-import { isPlaced, isRising, merged, positionOf } from './sorted.ts';
+import { isPlaced, merged, positionOf } from './sorted.ts';
 
 export class Ordered implements Body {
   readonly #result: Result;
   readonly #terms: readonly OrderTerm[];
   readonly #partOf: (values: Values) => unknown;
   #parts: Parts | undefined;
-  #isRising: boolean | undefined;
 
+  /** @param result none of its rows is in the same place as another */
   constructor(result: Result, terms: readonly OrderTerm[], partOf: (values: Values) => unknown) {
     this.#result = result;
     this.#terms = terms;
@@ -31,8 +31,6 @@ export class Ordered implements Body {
     const result = this.#result;
     const terms = this.#terms;
     const { rows } = result.snapshot;
-    this.#isRising ??= isRising(rows, terms);
-    if (!this.#isRising) return undefined;
     const parts = (this.#parts ??= new Parts(rows, this.#partOf));
     const { gone, came, moved, parts: next } = exchange(fresh, parts, result.columns, isPlaced(terms));
     if (gone.length + came.length === 0) return false;
@@ -45,6 +43,10 @@ export class Ordered implements Body {
       terms,
     );
     if (now === undefined) return undefined;
+    if (moved.length > 0 && now.length === rows.length && now.every((row, at) => row === rows[at])) {
+      for (const [part, list] of next) parts.set(part, list);
+      return false;
+    }
     const isDone = result.patch({
       gone,
       came,

@@ -1,8 +1,8 @@
 /**
  * Rows in the order of a query.
  *
- * Invariant: no two rows are in the same place. SQL leaves the order of such rows open, so where they exist only SQLite can
- * tell it.
+ * Invariant: no two rows are in the same place. SQL leaves the order of such rows open, so where they exist only the query
+ * itself can tell it.
  */
 import type { ResultRow } from '../snapshot.ts';
 import { sameValue } from '../values.ts';
@@ -13,11 +13,11 @@ import type { OrderTerm } from './compare.ts';
 /** More rows than this are put in by one pass over all. */
 const FEW = 32;
 
-/** True when every row comes before the next. */
-export function isRising(rows: readonly ResultRow[], terms: readonly OrderTerm[]): boolean {
+/** How many rows, from the first on, come each before the next. */
+export function risingFrom(rows: readonly Values[], terms: readonly OrderTerm[]): number {
   for (let at = 1; at < rows.length; at += 1)
-    if (compareRows((rows[at - 1] as ResultRow).values, (rows[at] as ResultRow).values, terms) >= 0) return false;
-  return true;
+    if (compareRows(rows[at - 1] as Values, rows[at] as Values, terms) >= 0) return at;
+  return rows.length;
 }
 
 /** The position of the first row that does not come before the values. */
@@ -70,7 +70,8 @@ function mergedAtOnce(
     next.push(row);
   });
   next.push(...waiting.slice(taken));
-  return isRising(next, terms) ? next : undefined;
+  const values = next.map((row) => row.values);
+  return risingFrom(values, terms) === values.length ? next : undefined;
 }
 
 /** Whether a row that is read again stands where it stood. */

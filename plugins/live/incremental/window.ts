@@ -2,7 +2,7 @@
  * The body of a result with ORDER BY and LIMIT: the rows that are shown, and some more behind them, so that what leaves is
  * followed by what comes next.
  *
- * Invariant: it knows every row that comes before its bound; what is shown comes before it, or there are no others.
+ * Invariant: it has exactly the rows that come before its bound, and no two in the same place.
  */
 import type { Result } from '../result.ts';
 import { ResultRow } from '../snapshot.ts';
@@ -12,7 +12,7 @@ import type { Body, Fresh } from './bodies.ts';
 import { compareRows } from './compare.ts';
 import type { OrderTerm } from './compare.ts';
 import { exchange } from './exchange.ts';
-import { isPlaced, isRising, merged, positionOf } from './sorted.ts';
+import { isPlaced, merged, positionOf } from './sorted.ts';
 
 /** Which rows are shown, counted from the first. */
 export interface Extent {
@@ -32,13 +32,13 @@ export class Window implements Body {
   readonly #extent: Extent;
   #rows: readonly ResultRow[];
   readonly #parts: Parts;
-  /** Undefined when all rows are known. */
-  #bound: Values | undefined;
-  readonly #isRising: boolean;
+  /** Undefined when there are no other rows. */
+  readonly #bound: Values | undefined;
 
   /**
-   * Shows what there is.
-   * @param read the rows up to the end of the margin and one more, if there are so many
+   * @param result shows the rows of the extent
+   * @param read the rows up to the end of the margin and one more, if there are so many; none in the same place as another
+   * @param bound a row of the query's that comes behind them, if there may be any
    */
   constructor(
     result: Result,
@@ -46,15 +46,15 @@ export class Window implements Body {
     partOf: (values: Values) => unknown,
     extent: Extent,
     read: readonly Values[],
+    bound: Values | undefined,
   ) {
     this.#result = result;
     this.#terms = terms;
     this.#extent = extent;
     const shown = result.snapshot.rows;
     this.#rows = read.map((values, at) => shown[at - extent.from] ?? new ResultRow(result.columns, values));
-    this.#bound = read.length > extent.to + marginOf(extent) ? read.at(-1) : undefined;
+    this.#bound = bound;
     this.#parts = new Parts(this.#rows, partOf);
-    this.#isRising = isRising(this.#rows, terms);
   }
 
   get size(): number {
@@ -64,9 +64,7 @@ export class Window implements Body {
   replace(fresh: Fresh): boolean | undefined {
     const terms = this.#terms;
     const bound = this.#bound;
-    if (!this.#isRising) return undefined;
     const near = bound === undefined ? fresh : this.#before(bound, fresh);
-    if (near === undefined) return undefined;
     const { gone, came, moved, parts } = exchange(near, this.#parts, this.#result.columns, isPlaced(terms));
     if (gone.length + came.length === 0) return false;
     const places = gone.map((row) => positionOf(this.#rows, row.values, terms));
@@ -75,23 +73,17 @@ export class Window implements Body {
     if (rows === undefined) return undefined;
     const { from, to } = this.#extent;
     if (rows.length > to + MOST_MARGINS * marginOf(this.#extent)) return undefined;
-    if (bound !== undefined && positionOf(rows, bound, terms) < to) return undefined;
+    if (bound !== undefined && rows.length < to) return undefined;
     for (const [part, list] of parts) this.#parts.set(part, list);
     this.#rows = rows;
     return this.#show(rows.slice(from, to));
   }
 
-  /** The rows that come before the bound; undefined when one is in its place. */
-  #before(bound: Values, fresh: Fresh): Fresh | undefined {
-    const near = new Map<unknown, readonly Values[]>();
-    for (const [part, list] of fresh) {
-      const kept = list.filter((values) => compareRows(values, bound, this.#terms) < 0);
-      const known = this.#parts.of(part).find((row) => compareRows(row.values, bound, this.#terms) === 0);
-      const atBound = list.filter((values) => compareRows(values, bound, this.#terms) === 0);
-      if (known === undefined && atBound.length > 0) return undefined;
-      near.set(part, [...kept, ...atBound]);
-    }
-    return near;
+  /** The rows that come before the bound. */
+  #before(bound: Values, fresh: Fresh): Fresh {
+    return new Map(
+      [...fresh].map(([part, rows]) => [part, rows.filter((values) => compareRows(values, bound, this.#terms) < 0)]),
+    );
   }
 
   #show(rows: readonly ResultRow[]): boolean | undefined {

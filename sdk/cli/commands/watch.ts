@@ -1,9 +1,9 @@
 /** `glyphcase watch`: a table's changes, or a query's result, as they happen, whoever makes them. */
 import type { Command } from 'commander';
 import { GlyphError } from '../../../kernel/errors.ts';
-import type { Logger } from '../../../kernel/logger.ts';
 import type { ChangeEvent } from '../../../plugins/capsule/types.ts';
 import { changeToJson, changeToLine } from '../changes.ts';
+import { complaints } from '../complaints.ts';
 import { untilStopped } from '../lifetime.ts';
 import { examples, wholeNumber } from '../options.ts';
 import { note, paint, print } from '../output.ts';
@@ -44,6 +44,8 @@ export function addWatch(program: Command): void {
 
 async function watch(file: string, table: string, options: WatchOptions): Promise<void> {
   if (/^\s*(select|with|values)\b/i.test(table)) {
+    refuseOptions(options);
+    const { watchQuery } = await import('./watch-query.ts');
     await watchQuery(file, table, options);
     return;
   }
@@ -71,51 +73,13 @@ async function watch(file: string, table: string, options: WatchOptions): Promis
   }
 }
 
-async function watchQuery(file: string, sql: string, { where, since, json }: WatchOptions): Promise<void> {
-  if (where !== undefined || since !== undefined) {
-    throw new GlyphError(
-      'GC_BAD_ARGUMENT',
-      `--${where === undefined ? 'since' : 'where'} is for tables, not for a SELECT`,
-      {
-        hint:
-          where === undefined
-            ? 'A result begins with the rows there are.'
-            : 'Write the condition into the WHERE of the SELECT.',
-      },
-    );
-  }
-  const path = existingDatabase(file);
-  const [{ observe }, { checkQuery }, { ResultTable }] = await Promise.all([
-    import('../../maintenance/observer.ts'),
-    import('../../maintenance/tables.ts'),
-    import('../result-table.ts'),
-  ]);
-  checkQuery(path, sql);
-  const observer = observe(path, complaints);
-  try {
-    const watcher = observer.live.watch(sql);
-    const screen = json !== true && process.stdout.isTTY ? new ResultTable(process.stdout) : undefined;
-    observer.live.subscribe(
-      watcher,
-      (events, { reset }) => {
-        if (reset !== undefined) complaints.warn(reset.message);
-        if (screen === undefined) for (const event of events) print(changeToJson(event));
-        else if (reset === undefined) screen.show(watcher.rows());
-      },
-      { initial: true, listenerId: 'glyphcase watch' },
-    );
-    if (json !== true) note(paint('dim', `Watching a query in ${shown(path)}. Ctrl-C ends it.`, process.stderr));
-    await untilStopped();
-  } finally {
-    await observer.close();
-  }
+function refuseOptions({ where, since }: WatchOptions): void {
+  if (where !== undefined)
+    throw new GlyphError('GC_BAD_ARGUMENT', '--where is for tables, not for a SELECT', {
+      hint: 'Write the condition into the WHERE of the SELECT.',
+    });
+  if (since !== undefined)
+    throw new GlyphError('GC_BAD_ARGUMENT', '--since is for tables, not for a SELECT', {
+      hint: 'A result begins with the rows there are.',
+    });
 }
-
-const nothing = (): void => {};
-
-const complaints: Logger = {
-  debug: nothing,
-  info: nothing,
-  warn: (message) => note(`${paint('yellow', 'warning:', process.stderr)} ${message}`),
-  error: (message) => note(`${paint('red', 'error:', process.stderr)} ${message}`),
-};
