@@ -30,8 +30,19 @@ export interface StatementsOptions {
   readonly slowMs: number;
 }
 
+/** A script as it was read. */
+interface Script {
+  readonly parts: readonly { readonly sql: string; readonly keyword: string; readonly changesSchema: boolean }[];
+  readonly changesSchema: boolean;
+}
+
+/** So many scripts are kept as they were read, none of them longer than so many characters. */
+const MOST_SCRIPTS = 200;
+const LONG = 4000;
+
 export class Statements {
   readonly #options: StatementsOptions;
+  readonly #scripts = new Map<string, Script>();
   /** Statements slower than the limit, so far. */
   slow = 0;
 
@@ -55,22 +66,38 @@ export class Statements {
   /** @throws GC_SQL, GC_CONSTRAINT, GC_LOCKED, GC_DISK_FULL, GC_TRANSACTION, GC_BAD_ARGUMENT, GC_BAD_VALUE */
   async execute(sql: string, params?: Params): Promise<ExecuteResult> {
     checkSql(sql, 'execute');
-    const parts = statements(sql);
-    const [only] = parts;
-    if (only === undefined) throw new GlyphError('GC_BAD_ARGUMENT', 'execute() was given no statement');
+    const script = this.#read(sql);
+    const { parts } = script;
+    if (parts.length === 0) throw new GlyphError('GC_BAD_ARGUMENT', 'execute() was given no statement');
     if (parts.length > 1 && params !== undefined) {
       throw new GlyphError(
         'GC_BAD_ARGUMENT',
         `execute() takes parameters for one statement, and was given ${parts.length} statements`,
       );
     }
-    for (const part of parts) this.#checkKeyword(part, parts.length);
-    if (parts.length === 1 && ALONE.has(firstKeyword(only))) return await this.#alone(only, params);
-    return await this.#inTransaction(parts, params);
+    for (const { keyword } of parts) this.#checkKeyword(keyword, parts.length);
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined && ALONE.has(only.keyword)) return await this.#alone(only.sql, params);
+    return await this.#inTransaction(script, params);
   }
 
-  #checkKeyword(part: string, count: number): void {
-    const keyword = firstKeyword(part);
+  /** Programs execute the same texts again and again. */
+  #read(sql: string): Script {
+    const known = this.#scripts.get(sql);
+    if (known !== undefined) return known;
+    const parts = statements(sql).map((part) => ({
+      sql: part,
+      keyword: firstKeyword(part),
+      changesSchema: isSchemaChange(part),
+    }));
+    const script = { parts, changesSchema: parts.some(({ changesSchema }) => changesSchema) };
+    if (sql.length > LONG) return script;
+    if (this.#scripts.size >= MOST_SCRIPTS) this.#scripts.clear();
+    this.#scripts.set(sql, script);
+    return script;
+  }
+
+  #checkKeyword(keyword: string, count: number): void {
     if (CONTROL.has(keyword)) {
       throw new GlyphError('GC_TRANSACTION', `execute() was given ${keyword}`, {
         hint: 'Use transaction(fn), which commits and rolls back by itself.',
@@ -88,22 +115,20 @@ export class Statements {
     return await db.alone(() => this.#timed(sql, () => db.runAny(sql, params)));
   }
 
-  async #inTransaction(parts: readonly string[], params: Params | undefined): Promise<ExecuteResult> {
+  async #inTransaction({ parts, changesSchema }: Script, params: Params | undefined): Promise<ExecuteResult> {
     const { db, hooks } = this.#options;
-    const sql = parts.join(';\n');
-    const changesSchema = parts.some(isSchemaChange);
     return await db.exclusive(
       () => {
         let result: ExecuteResult = { changes: 0, lastInsertId: 0 };
         for (const part of parts) {
-          const altered = changesSchema ? alteredTable(part) : undefined;
-          if (isSchemaChange(part)) hooks.beforeSchemaChange.call(part);
-          const one = this.#timed(part, () => db.runAny(part, params));
+          const altered = part.changesSchema ? alteredTable(part.sql) : undefined;
+          if (part.changesSchema) hooks.beforeSchemaChange.call(part.sql);
+          const one = this.#timed(part.sql, () => db.runAny(part.sql, params));
           // What comes after it in the script has to be logged again; a rename says what it is for only at the end.
-          if (altered?.action === 'drop column') hooks.afterSchemaChange.call(part);
+          if (altered?.action === 'drop column') hooks.afterSchemaChange.call(part.sql);
           result = { ...one, changes: result.changes + one.changes };
         }
-        if (changesSchema) hooks.afterSchemaChange.call(sql);
+        if (changesSchema) hooks.afterSchemaChange.call(parts.map((part) => part.sql).join(';\n'));
         return result;
       },
       { oneStatement: parts.length === 1 && !changesSchema },

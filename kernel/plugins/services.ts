@@ -35,8 +35,19 @@ export interface Services {
 
 /** Whether a version is in a range. Pre-releases count as what they are: `1.2.0-rc.1` is in `^1.0.0`. */
 export function inRange(version: string, range: string): boolean {
-  return semver.satisfies(version, range, { includePrerelease: true });
+  const both = `${version} ${range}`;
+  let known = answers.get(both);
+  if (known === undefined) {
+    known = semver.satisfies(version, range, { includePrerelease: true });
+    if (answers.size >= MOST_ANSWERS) answers.clear();
+    answers.set(both, known);
+  }
+  return known;
 }
+
+/** Services are asked for in every call of a host, with the same few ranges. */
+const answers = new Map<string, boolean>();
+const MOST_ANSWERS = 500;
 
 /** An empty register. */
 export function createServices(): Services {

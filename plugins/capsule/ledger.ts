@@ -30,6 +30,7 @@ export class Ledger {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #maxOnWriter: ReturnType<Database['prepare']>;
+  readonly #version: ReturnType<Database['prepare']>;
   readonly #maxAndVersion: ReturnType<Database['prepare']>;
   readonly #lastRecorded: ReturnType<Database['prepare']>;
   readonly #insert: ReturnType<Database['prepare']>;
@@ -50,6 +51,7 @@ export class Ledger {
     this.#maxAndVersion = db
       .prepare('SELECT ifnull(max(seq), 0), (SELECT data_version FROM pragma_data_version) FROM _capsule_log')
       .raw();
+    this.#version = db.prepare('PRAGMA main.data_version').pluck();
     this.#lastRecorded = db
       .prepare('SELECT last_seq FROM _capsule_transactions ORDER BY first_seq DESC LIMIT 1')
       .pluck();
@@ -77,7 +79,7 @@ export class Ledger {
 
   /** The transaction holds the write lock, so what is read here stays true until it writes. */
   begin(transaction: Transaction): void {
-    transaction.notes.set(BEGIN, this.#maxAndVersion.get());
+    transaction.notes.set(BEGIN, [this.#maxOnWriter.get(), this.#version.get()]);
   }
 
   /** Records the transaction's range, with it. */

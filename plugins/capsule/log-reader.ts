@@ -87,7 +87,8 @@ export class LogReader {
       changes.sort((a, b) => a.seq - b.seq);
       this.#source.confirm(confirmed);
     }
-    return this.#source.foreignTriggers() ? this.#inOrder(changes, from, to) : changes;
+    // A single change is in order.
+    return changes.length > 1 && this.#source.foreignTriggers() ? this.#inOrder(changes, from, to) : changes;
   }
 
   /** Transactions come one after the other; only inside one can a trigger's write stand before its cause. */

@@ -1,8 +1,9 @@
 /**
  * The capsule's tables and view in the user's file, and their version.
  *
- * Invariants: `_capsule_log` is append-only, never altered, without constraints or secondary indexes, and its newest row
- * is never deleted, so a `seq` is never used twice. Nothing here needs more than SQLite 3.38 to be read.
+ * Invariants: `_capsule_log` is append-only, never altered, without constraints, and its newest row is never deleted, so a `seq`
+ * is never used twice; it has no secondary index, and `_capsule_transactions` only those by which a change finds its
+ * transaction, because every commit writes to them. Nothing here needs more than SQLite 3.38 to be read.
  */
 import { GlyphError } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
@@ -28,7 +29,7 @@ const TABLES = `
     created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
   );
   CREATE TABLE IF NOT EXISTS _capsule_transactions (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     first_seq INTEGER NOT NULL,
     last_seq INTEGER NOT NULL,
     started_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
@@ -37,7 +38,7 @@ const TABLES = `
     event_count INTEGER DEFAULT 0,
     source TEXT
   );
-  CREATE INDEX IF NOT EXISTS idx_capsule_transactions_status ON _capsule_transactions(status);
+  CREATE INDEX IF NOT EXISTS idx_capsule_transactions_status ON _capsule_transactions(status) WHERE status <> 'committed';
   CREATE INDEX IF NOT EXISTS idx_capsule_transactions_range ON _capsule_transactions(first_seq);
   CREATE INDEX IF NOT EXISTS idx_capsule_transactions_completed ON _capsule_transactions(completed_at);
   CREATE TABLE IF NOT EXISTS _capsule_hosts (

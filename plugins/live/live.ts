@@ -8,6 +8,7 @@ import type { FollowedRange, Follower, FollowHandle } from '../../sdk/capsule-ty
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { PluginContext } from '../../sdk/plugin.ts';
 import { fold } from './access.ts';
+import { CommitLook } from './commit-look.ts';
 import type { Cause } from './events.ts';
 import type { Query } from './query.ts';
 import { ReadTransaction } from './read-transaction.ts';
@@ -34,6 +35,7 @@ export class Live implements Follower {
   readonly #parts: ShapeParts;
   readonly #schema: SchemaLook;
   readonly #read: ReadTransaction;
+  readonly #commits: CommitLook;
   readonly #shapes = new Map<string, Shape>();
   /** Shapes with queries that somebody subscribes to, by the tables they read. */
   readonly #awake = new Map<string, Set<Shape>>();
@@ -50,6 +52,7 @@ export class Live implements Follower {
     const schemaVersion = (): number => this.#schema.version;
     this.#parts = { db: ctx.db, capsule, schemaVersion, ran: () => (this.runs += 1) };
     this.#schema.moved();
+    this.#commits = new CommitLook(ctx.db);
     this.#read = new ReadTransaction(ctx.db);
   }
 
@@ -111,8 +114,11 @@ export class Live implements Follower {
       this.#bringLater(query);
       return;
     }
-    const end = capsule.look();
-    if (this.#schema.moved()) this.#everythingMoved();
+    if (this.#commits.isNew()) {
+      capsule.look();
+      if (this.#schema.moved()) this.#everythingMoved();
+    }
+    const { end } = capsule;
     const plan = query.shape.planned?.number;
     if (query.at === end && query.plan === plan && query.problem === undefined) return;
     this.#update([query], undefined, this.#causeNow(end, 'initial'));
@@ -121,23 +127,29 @@ export class Live implements Follower {
   }
 
   changed(range: FollowedRange): readonly Promise<void>[] {
-    if (this.#schema.moved() || this.#stale) {
+    if (this.#stale) return this.#refresh();
+    const touched = new Touched(range.changes);
+    const due = this.#concerned(touched);
+    if (due.length === 0) {
+      if (!this.#schema.moved()) return [];
       this.#everythingMoved();
       return this.#refresh();
     }
-    const touched = new Touched(range.changes);
-    const due = this.#concerned(touched);
-    if (due.length === 0) return [];
     const ahead = (): Touched | undefined => {
       const changes = this.#following?.ahead(range.to) ?? [];
       return changes.length === 0 ? undefined : new Touched([...range.changes, ...changes]);
     };
-    return this.#give(this.#update(due, { touched, ahead }, { seq: range.to, origin: range.origin }));
+    const brought = this.#update(due, { touched, ahead }, { seq: range.to, origin: range.origin });
+    // Meanwhile the schema may have been found to be another, and then all are to be brought to it.
+    return this.#isStale() ? this.#refresh() : this.#give(brought);
   }
 
   /** Somebody committed something, perhaps to the schema alone. */
   looked(): void {
     if (this.#active.size === 0 || this.#refreshing || !this.#ctx.db.reader.open) return;
+    const { capsule } = this.#parts;
+    // What is about to be delivered looks at the schema too.
+    if (capsule.position < capsule.end && !this.#stale) return;
     if (this.#schema.moved()) this.#everythingMoved();
     if (this.#stale) this.#refreshSoon();
   }
@@ -194,6 +206,10 @@ export class Live implements Follower {
     const shapes = new Set<Shape>();
     for (const table of touched.tables) for (const shape of this.#awake.get(table) ?? []) shapes.add(shape);
     return [...shapes].flatMap((shape) => [...shape.concernedBy(touched)]);
+  }
+
+  #isStale(): boolean {
+    return this.#stale;
   }
 
   #everythingMoved(): void {

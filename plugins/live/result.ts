@@ -79,6 +79,7 @@ export class Result {
     const { columns, ordered } = this.#plan;
     const before = this.#snapshot;
     const known = before.columns === columns ? before.rows : [];
+    if (known.length === 0) return this.#begin(fresh);
     const start = commonStart(known, fresh, columns);
     const end = commonEnd(known, fresh, columns, start);
     const gone = known.slice(start, known.length - end);
@@ -95,6 +96,18 @@ export class Result {
     // Without ORDER BY another sequence of the same rows is no news.
     if (isSame && !ordered) return false;
     const rows = [...known.slice(0, start), ...middle, ...known.slice(known.length - end)];
+    this.#snapshot = new Snapshot(columns, rows, key);
+    return true;
+  }
+
+  /** There were no rows of these columns. */
+  #begin(fresh: readonly Values[]): boolean {
+    const { columns } = this.#plan;
+    const before = this.#snapshot;
+    this.#keys = undefined;
+    const key = this.#checkedKey([], fresh, fresh);
+    if (fresh.length === 0 && before.columns === columns && before.key === key) return false;
+    const rows = fresh.map((values) => new ResultRow(columns, values));
     this.#snapshot = new Snapshot(columns, rows, key);
     return true;
   }
@@ -120,6 +133,10 @@ export class Result {
     const { key } = this.#plan;
     if (key === undefined) return undefined;
     const keys = this.#keys;
+    const [only, now] = [gone[0], came[0]];
+    // Most changes are of one row that stays who it is.
+    if (keys !== undefined && gone.length === 1 && came.length === 1 && only !== undefined && now !== undefined)
+      if (codeOf(only.values, key.at) === codeOf(now, key.at)) return key;
     for (const { values } of gone) keys?.delete(codeOf(values, key.at));
     const next = keys ?? new Set<unknown>();
     for (const values of keys === undefined ? all : came) {

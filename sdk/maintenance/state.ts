@@ -127,10 +127,12 @@ export function storeVersion(connection: Connection): number {
 
 function readLog(connection: Connection): LogState {
   const value = (sql: string): number => (connection.prepare(sql).pluck().get() as number | null) ?? 0;
-  const time = (which: string): string | undefined =>
-    (connection.prepare(`SELECT ${which}(completed_at) FROM _capsule_transactions`).pluck().get() as string | null) ??
-    undefined;
-  const [oldestAt, newestAt] = [time('min'), time('max')];
+  const time = (order: 'ASC' | 'DESC'): string | undefined =>
+    (connection
+      .prepare(`SELECT completed_at FROM _capsule_transactions ORDER BY first_seq ${order} LIMIT 1`)
+      .pluck()
+      .get() as string | null | undefined) ?? undefined;
+  const [oldestAt, newestAt] = [time('ASC'), time('DESC')];
   return {
     rows: value('SELECT count(*) FROM _capsule_log'),
     first: value('SELECT min(seq) FROM _capsule_log'),

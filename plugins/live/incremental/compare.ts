@@ -27,6 +27,16 @@ export function compareRows(a: Values, b: Values, terms: readonly OrderTerm[]): 
   return 0;
 }
 
+/** Bytes that are no text are read as this character, and different ones look the same. */
+const UNREADABLE = '\ufffd';
+
+export const isReadable = (value: SqlValue | undefined): boolean =>
+  typeof value !== 'string' || !value.includes(UNREADABLE);
+
+/** Whether the place of a row among others can be told. */
+export const isComparableRow = (values: Values, terms: readonly OrderTerm[]): boolean =>
+  terms.every(({ at }) => isReadable(values[at]));
+
 function compareValues(a: NonNullable<SqlValue>, b: NonNullable<SqlValue>): number {
   if (typeof a === 'string') return typeof b === 'string' ? compareTexts(a, b) : b instanceof Uint8Array ? -1 : 1;
   if (a instanceof Uint8Array) return b instanceof Uint8Array ? Buffer.compare(a, b) : 1;

@@ -118,7 +118,7 @@ export class Settled {
           [b, a],
         ] as const) {
           if (to.scope !== scope || (left !== undefined && (to.source !== left || !alone))) continue;
-          if (from.scope === scope && !this.has(from.named)) continue;
+          if (from.scope === scope && !this.#isEqual(from.named)) continue;
           // The NULLs of a row that is missing are one value too, as long as nothing else decides that it is.
           if (left !== undefined && !isUnique(to.named.occurrence.table, new Set([to.named.column]))) continue;
           grown = this.#equal(to.named) || grown;
@@ -127,7 +127,13 @@ export class Settled {
     }
   }
 
-  has({ occurrence, column }: ColumnRef): boolean {
+  /** The column has one value. What is only equal to one may be 1 here and 1.0 there, where no type is declared. */
+  has(ref: ColumnRef): boolean {
+    return this.hasAll(ref.occurrence) || (ref.column.kind !== 'any' && this.#isEqual(ref));
+  }
+
+  /** All its values are equal. */
+  #isEqual({ occurrence, column }: ColumnRef): boolean {
     return this.#whole.has(occurrence) || (this.#columns.get(occurrence)?.has(column) ?? false);
   }
 
@@ -142,7 +148,7 @@ export class Settled {
   }
 
   #add(ref: ColumnRef): boolean {
-    if (this.has(ref)) return false;
+    if (this.#isEqual(ref)) return false;
     const columns = this.#columns.get(ref.occurrence) ?? new Set<Column>();
     columns.add(ref.column);
     this.#columns.set(ref.occurrence, columns);

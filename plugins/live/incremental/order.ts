@@ -30,6 +30,8 @@ export function orderOf(text: SelectText, reading: CoreReading, width: number): 
       if (reading.core.distinct) refuse('it is DISTINCT and sorted by what is not in the result');
       const [first, last] = [tokens[expression.from], tokens[expression.to - 1]];
       const own = tokens.slice(expression.from, expression.to);
+      // In brackets or with a sign, a number stands for a column too.
+      if (usesIn(tokens, expression, []).length === 0) refuse('it is sorted by what names no column');
       if (own.some(({ text: one }) => one === '?')) refuse('a parameter without a name stands in its ORDER BY');
       columns.push(text.sql.slice(first?.start, last?.end));
     }

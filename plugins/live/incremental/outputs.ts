@@ -77,6 +77,13 @@ export const textOf = (tokens: readonly Token[], { from, to }: Span): string =>
     .map(({ text }) => text)
     .join(' ');
 
+/** The same for expressions that differ in nothing but the case of their words. */
+export const foldedTextOf = (tokens: readonly Token[], { from, to }: Span): string =>
+  tokens
+    .slice(from, to)
+    .map(({ type, text }) => (type === 'word' ? text.toLowerCase() : text))
+    .join(' ');
+
 /** How a column is written where the sources of a SELECT can be named; undefined when it cannot be told from others. */
 export function spell(ref: ColumnRef, { sources }: Scope): string | undefined {
   for (const { alias, occurrence, columns } of sources) {

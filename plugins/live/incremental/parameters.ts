@@ -42,7 +42,7 @@ export function keyOf(value: SqlValue): unknown {
     case 'number':
       return Number.isInteger(value) && !Number.isSafeInteger(value) ? BigInt(value) : value;
     case 'string':
-      return `s${value}`;
+      return `s${value.toWellFormed()}`;
     default:
       return value === null ? null : `b${Buffer.from(value).toString('latin1')}`;
   }

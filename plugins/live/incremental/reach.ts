@@ -10,6 +10,7 @@ import type { Database, SqlValue } from '../../../sdk/plugin.ts';
 import { fold } from '../access.ts';
 import type { Touched } from '../touched.ts';
 import type { Column } from './catalog.ts';
+import { isReadable } from './compare.ts';
 import { isHiddenRowid } from './names.ts';
 import { keyOf } from './parameters.ts';
 import type { Lookup, Root, Route } from './root.ts';
@@ -49,13 +50,16 @@ export class Reach {
 
   #follow(begun: Keys, lookups: readonly Lookup[], most: number): Keys | undefined {
     let values = begun;
-    for (const lookup of lookups) {
+    for (const [step, lookup] of lookups.entries()) {
+      const isLast = step === lookups.length - 1;
       const { statement, scans } = this.#prepared(lookup);
       if (values.size > (scans ? MOST_SCANS : most)) return undefined;
       const next = new Map<unknown, SqlValue>();
       for (const value of values.values()) {
-        for (const [found] of readAll(statement, [value]))
-          if (found !== null) next.set(keyOf(found as SqlValue), found as SqlValue);
+        for (const [found] of readAll(statement, [value])) {
+          if (!isReadable(found)) return undefined;
+          if (found !== null || isLast) next.set(keyOf(found as SqlValue), found as SqlValue);
+        }
       }
       values = next;
     }
@@ -86,6 +90,7 @@ export function valuesOf(
       const value = image?.[at];
       // NULL is equal to nothing, but a part of the result may be that of NULL.
       if (value === undefined || (value === null && !isRoot)) continue;
+      if (!isReadable(value)) return undefined;
       values.set(keyOf(value), value);
     }
   }

@@ -133,7 +133,7 @@ export class Reading {
       nested,
       outerRefs,
     };
-    assertSteady(reading, orderBy, this.#schema.functions.aggregates);
+    assertSteady(reading, orderBy, this.#schema.functions.aggregates, this.#depth === 1);
     return reading;
   }
 

@@ -3,6 +3,7 @@
  *
  * Invariant: a recipe is given only where it was proven that a change reaches no other rows than those it leads to.
  */
+import type { Token } from '../../../sdk/plugin.ts';
 import { readSelect } from '../select/reader.ts';
 import type { Core, SelectText } from '../select/types.ts';
 import type { OrderTerm } from './compare.ts';
@@ -61,12 +62,15 @@ export function findRecipe(sql: string, width: number, schema: Schema): Recipe |
   }
 }
 
+/** `?` and `?2` count those before them, which another arm may have. */
+const isNameless = ({ type, text }: Token): boolean => type === 'parameter' && text.startsWith('?');
+
 function recipeOf(text: SelectText, width: number, schema: Schema): Recipe {
   const { select, tokens } = text;
   const isLimited = select.limit !== undefined;
   const isOrdered = select.orderBy.length > 0;
   if (isLimited && !isOrdered) refuse('it has a LIMIT without ORDER BY');
-  if (select.arms.length > 1 && tokens.some(({ text: one }) => one === '?'))
+  if (select.arms.length > 1 && tokens.some(isNameless))
     refuse('a parameter without a name stands in what UNION ALL joins');
   if (isOrdered && select.arms.length > 1) refuse('it sorts what UNION ALL joins');
   const limit =

@@ -7,7 +7,7 @@
 import type { ResultRow } from '../snapshot.ts';
 import { sameValue } from '../values.ts';
 import type { Values } from '../values.ts';
-import { compareRows } from './compare.ts';
+import { compareRows, isComparableRow } from './compare.ts';
 import type { OrderTerm } from './compare.ts';
 
 /** More rows than this are put in by one pass over all. */
@@ -15,8 +15,11 @@ const FEW = 32;
 
 /** How many rows, from the first on, come each before the next. */
 export function risingFrom(rows: readonly Values[], terms: readonly OrderTerm[]): number {
-  for (let at = 1; at < rows.length; at += 1)
-    if (compareRows(rows[at - 1] as Values, rows[at] as Values, terms) >= 0) return at;
+  for (let at = 0; at < rows.length; at += 1) {
+    const values = rows[at] as Values;
+    if (!isComparableRow(values, terms)) return at;
+    if (at > 0 && compareRows(rows[at - 1] as Values, values, terms) >= 0) return at;
+  }
   return rows.length;
 }
 
@@ -38,6 +41,7 @@ export function merged(
   came: readonly ResultRow[],
   terms: readonly OrderTerm[],
 ): ResultRow[] | undefined {
+  if (!came.every(({ values }) => isComparableRow(values, terms))) return undefined;
   if (gone.length + came.length > FEW) return mergedAtOnce(rows, gone, came, terms);
   const next = rows.slice();
   for (const at of gone.toSorted((a, b) => b - a)) next.splice(at, 1);

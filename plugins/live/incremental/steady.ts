@@ -5,7 +5,9 @@
  * of several rows a column is taken from when it is neither grouped by nor settled by what is, and which of values that
  * count as equal stands for them.
  */
-import { textOf, usesIn } from './outputs.ts';
+import { isKeyword } from '../../../sdk/plugin.ts';
+import type { Token } from '../../../sdk/plugin.ts';
+import { foldedTextOf, usesIn } from './outputs.ts';
 import { Settled } from './equalities.ts';
 import { isRef, meaningOf, refuse } from './names.ts';
 import type { Named } from './names.ts';
@@ -13,10 +15,15 @@ import type { CoreReading, NestedReading } from './reading.ts';
 import type { Span } from '../select/types.ts';
 
 /** @throws NotIncremental */
-export function assertSteady(reading: CoreReading, orderBy: readonly Span[], aggregates: ReadonlySet<string>): void {
+export function assertSteady(
+  reading: CoreReading,
+  orderBy: readonly Span[],
+  aggregates: ReadonlySet<string>,
+  isOutermost: boolean,
+): void {
   for (const nested of reading.nested) if (nested.use === 'scalar') assertOneRow(nested);
-  if (reading.core.distinct) assertDistinct(reading);
-  if (reading.aggregated || reading.groups.length > 0) assertGrouped(reading, orderBy, aggregates);
+  if (reading.core.distinct) assertDistinct(reading, isOutermost);
+  if (reading.aggregated || reading.groups.length > 0) assertGrouped(reading, orderBy, aggregates, isOutermost);
 }
 
 function assertOneRow({ arms }: NestedReading): void {
@@ -28,11 +35,13 @@ function assertOneRow({ arms }: NestedReading): void {
   if (!isOne) refuse('a subquery of it may have several rows, of which it takes the first');
 }
 
-function assertDistinct({ tokens, core, scope, outputs }: CoreReading): void {
+/** @param isOutermost nobody can tell 1 from 1.0 in what it gives */
+function assertDistinct({ tokens, core, scope, outputs }: CoreReading, isOutermost: boolean): void {
   const skipped = core.subqueries.map(({ span }) => span);
   for (const { named, expression } of outputs) {
     const all = expression === undefined ? [named] : meanings(expression);
-    if (!all.every(isBinary)) refuse('it is DISTINCT over values of which SQL counts different ones as one');
+    const isCollated = expression !== undefined && hasWord(tokens, expression, 'COLLATE');
+    if (isCollated || !all.every(isOutermost ? isBinary : isExact)) refuse('it is DISTINCT over values of which SQL counts different ones as one');
   }
 
   function meanings(expression: Span): Named[] {
@@ -45,7 +54,12 @@ function assertDistinct({ tokens, core, scope, outputs }: CoreReading): void {
 
 const isBinary = (named: Named): boolean => isRef(named) && named.column.binary;
 
-function assertGrouped(reading: CoreReading, orderBy: readonly Span[], aggregates: ReadonlySet<string>): void {
+function assertGrouped(
+  reading: CoreReading,
+  orderBy: readonly Span[],
+  aggregates: ReadonlySet<string>,
+  isOutermost: boolean,
+): void {
   const { tokens, core, scope, outputs, groups, demands, nested } = reading;
   const skipped = core.subqueries.map(({ span }) => span);
   const given = groups.flatMap(({ named }) => (isRef(named) && isExact(named) ? [named] : []));
@@ -53,13 +67,13 @@ function assertGrouped(reading: CoreReading, orderBy: readonly Span[], aggregate
   const isSettled = (named: Named): boolean => isRef(named) && settled.has(named);
   for (const { span, named } of groups) {
     const all = isRef(named) ? [named] : columns(span).map((use) => use.named);
-    if (!all.every((one) => isSettled(one) || isExact(one)))
+    if (hasWord(tokens, span, 'COLLATE') || !all.every((one) => isSettled(one) || isExact(one)))
       refuse('it is grouped by values of which SQL counts different ones as one');
   }
-  const terms = new Set(groups.map(({ span }) => textOf(tokens, span).toLowerCase()));
+  const terms = new Set(groups.map(({ span }) => foldedTextOf(tokens, span)));
   const expressions = outputs.flatMap(({ expression }) => expression ?? []);
   for (const span of [...expressions, ...(core.having === undefined ? [] : [core.having]), ...orderBy])
-    if (!terms.has(textOf(tokens, span).toLowerCase())) assertExpression(span);
+    if (!terms.has(foldedTextOf(tokens, span))) assertExpression(span);
   for (const { named, expression } of outputs)
     if (expression === undefined && !isSettled(named)) refuse('it takes columns that it is not grouped by');
   for (const { place, arms } of nested) {
@@ -80,15 +94,28 @@ function assertGrouped(reading: CoreReading, orderBy: readonly Span[], aggregate
   }
 
   function assertExpression(span: Span): void {
-    for (const { named, insideOf, name } of columns(span)) {
+    const all = columns(span);
+    const isCollated = hasWord(tokens, span, 'COLLATE');
+    const isDistinct = hasWord(tokens, span, 'DISTINCT');
+    const isAlone = isOutermost && all.length === 1 && isCall(tokens, span);
+    for (const { named, insideOf, name } of all) {
       const isInside = insideOf.some((one) => aggregates.has(one));
       if (!isInside && !isSettled(named)) refuse(`it takes "${name}" of any row of its groups`);
-      const isPicked = insideOf.some((one) => one === 'min' || one === 'max');
-      if (isPicked && !isSettled(named) && !isBinary(named))
+      const isPicked =
+        insideOf.some((one) => one === 'min' || one === 'max') || (isDistinct && !insideOf.includes('count'));
+      const isSure = isSettled(named) || (!isCollated && (isAlone ? isBinary(named) : isExact(named)));
+      if (isPicked && !isSure)
         refuse(`it takes the least or greatest "${name}", of which SQL counts different values as one`);
     }
   }
 }
+
+const hasWord = (tokens: readonly Token[], { from, to }: Span, word: string): boolean =>
+  tokens.slice(from, to).some((token) => isKeyword(token, word));
+
+/** `min(v)`, `max(t.v)`: of values that are equal, nobody can tell which one it gives. */
+const isCall = (tokens: readonly Token[], { from, to }: Span): boolean =>
+  to - from <= 6 && tokens[from + 1]?.text === '(' && tokens[to - 1]?.text === ')';
 
 /** Values of it that count as equal are the same. */
 const isExact = (named: Named): boolean => isRef(named) && named.column.binary && named.column.kind !== 'any';

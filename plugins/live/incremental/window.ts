@@ -9,7 +9,7 @@ import { ResultRow } from '../snapshot.ts';
 import type { Values } from '../values.ts';
 import { Parts } from './bodies.ts';
 import type { Body, Fresh } from './bodies.ts';
-import { compareRows } from './compare.ts';
+import { compareRows, isComparableRow } from './compare.ts';
 import type { OrderTerm } from './compare.ts';
 import { exchange } from './exchange.ts';
 import { isPlaced, merged, positionOf } from './sorted.ts';
@@ -64,6 +64,7 @@ export class Window implements Body {
   replace(fresh: Fresh): boolean | undefined {
     const terms = this.#terms;
     const bound = this.#bound;
+    for (const rows of fresh.values()) if (!rows.every((values) => isComparableRow(values, terms))) return undefined;
     const near = bound === undefined ? fresh : this.#before(bound, fresh);
     const { gone, came, moved, parts } = exchange(near, this.#parts, this.#result.columns, isPlaced(terms));
     if (gone.length + came.length === 0) return false;
