@@ -1,8 +1,6 @@
 /** Chooses how the results of a query are kept current: incrementally where that is proven right, else by running it again. */
-import type { CapsuleService } from '../../sdk/capsule-types.ts';
 import type { Access, Database } from '../../sdk/plugin.ts';
-import { Catalog } from './incremental/catalog.ts';
-import { functionsOfDatabase } from './incremental/functions.ts';
+import type { Facts } from './incremental/facts.ts';
 import { Incremental } from './incremental/incremental.ts';
 import { findRecipe } from './incremental/recipe.ts';
 import { ReRun } from './maintainer.ts';
@@ -15,7 +13,7 @@ export interface ChoiceParts {
   /** The number of columns of its result. */
   readonly width: number;
   readonly db: Database;
-  readonly capsule: CapsuleService;
+  readonly facts: Facts;
   readonly schemaVersion: () => number;
   readonly ran: () => void;
   readonly maxRows?: number;
@@ -28,19 +26,19 @@ export interface Choice {
 }
 
 export function chooseMaintainer(parts: ChoiceParts): Choice {
-  const { sql, statement, width, db, capsule, schemaVersion, ran, maxRows } = parts;
+  const { sql, statement, width, db, facts, schemaVersion, ran, maxRows } = parts;
   const options = { ran, ...(maxRows === undefined ? {} : { maxRows }) };
   const reRun = (because: string): Choice => ({
     maintainer: new ReRun(statement, { ...options, because }),
     reads: [],
   });
-  const functions = functionsOfDatabase(db);
+  const { schema } = facts;
   const access = db.readAccess.check(sql);
-  const moody = [...access.functions].find((name) => !functions.steady.has(name));
+  const moody = [...access.functions].find((name) => !schema.functions.steady.has(name));
   if (moody !== undefined) return reRun(`${moody}() may give another value for the same rows`);
   if (access.virtualTables.size > 0) return reRun('it reads a virtual table');
   if (access.recursive) return reRun('it is recursive');
-  const recipe = findRecipe(sql, width, { catalog: new Catalog(db, capsule), functions });
+  const recipe = findRecipe(sql, width, schema);
   if ('why' in recipe) return reRun(recipe.why);
   return {
     maintainer: new Incremental(recipe, { ...options, db, schemaVersion, fallback: new ReRun(statement, options) }),

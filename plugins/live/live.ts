@@ -7,9 +7,10 @@
 import type { FollowedRange, Follower, FollowHandle } from '../../sdk/capsule-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { PluginContext } from '../../sdk/plugin.ts';
-import { fold } from './access.ts';
+import { Awake } from './awake.ts';
 import { CommitLook } from './commit-look.ts';
 import type { Cause } from './events.ts';
+import { Facts } from './incremental/facts.ts';
 import type { Query } from './query.ts';
 import { ReadTransaction } from './read-transaction.ts';
 import { SchemaLook } from './schema-look.ts';
@@ -37,8 +38,7 @@ export class Live implements Follower {
   readonly #read: ReadTransaction;
   readonly #commits: CommitLook;
   readonly #shapes = new Map<string, Shape>();
-  /** Shapes with queries that somebody subscribes to, by the tables they read. */
-  readonly #awake = new Map<string, Set<Shape>>();
+  readonly #awake = new Awake();
   readonly #active = new Set<Query>();
   #following: FollowHandle | undefined;
   /** Everything is to be run again, whatever is in the log. */
@@ -50,7 +50,8 @@ export class Live implements Follower {
     this.#ctx = ctx;
     this.#schema = new SchemaLook(ctx.db);
     const schemaVersion = (): number => this.#schema.version;
-    this.#parts = { db: ctx.db, capsule, schemaVersion, ran: () => (this.runs += 1) };
+    const facts = new Facts(ctx.db, capsule);
+    this.#parts = { db: ctx.db, capsule, facts, schemaVersion, ran: () => (this.runs += 1) };
     this.#schema.moved();
     this.#commits = new CommitLook(ctx.db);
     this.#read = new ReadTransaction(ctx.db);
@@ -88,7 +89,7 @@ export class Live implements Follower {
     query.subscribers.add(subscriber);
     if (query.subscribers.size > 1) return;
     this.#active.add(query);
-    this.#wake(query);
+    this.#awake.add(query);
     this.#following ??= this.#parts.capsule.follow(this);
   }
 
@@ -97,7 +98,7 @@ export class Live implements Follower {
     if (query.subscribers.size > 0) return;
     query.forgetDifference();
     this.#active.delete(query);
-    this.#sleep(query);
+    this.#awake.remove(query);
     if (this.#active.size > 0) return;
     this.#following?.stop();
     this.#following = undefined;
@@ -129,7 +130,7 @@ export class Live implements Follower {
   changed(range: FollowedRange): readonly Promise<void>[] {
     if (this.#stale) return this.#refresh();
     const touched = new Touched(range.changes);
-    const due = this.#concerned(touched);
+    const due = this.#awake.concerned(touched);
     if (due.length === 0) {
       if (!this.#schema.moved()) return [];
       this.#everythingMoved();
@@ -178,34 +179,6 @@ export class Live implements Follower {
   #forget(shape: Shape): void {
     shape.close();
     this.#shapes.delete(shape.code);
-  }
-
-  #wake(query: Query): void {
-    const { shape } = query;
-    shape.wake(query);
-    if (shape.awake.size > 1) return;
-    for (const { table } of shape.dependencies) {
-      const name = fold(table);
-      const shapes = this.#awake.get(name) ?? new Set<Shape>();
-      this.#awake.set(name, shapes.add(shape));
-    }
-  }
-
-  #sleep(query: Query): void {
-    const { shape } = query;
-    shape.sleep(query);
-    if (shape.awake.size > 0) return;
-    for (const [name, shapes] of this.#awake) {
-      shapes.delete(shape);
-      if (shapes.size === 0) this.#awake.delete(name);
-    }
-  }
-
-  /** Queries that may have another result now. What no query reads is not looked at. */
-  #concerned(touched: Touched): Query[] {
-    const shapes = new Set<Shape>();
-    for (const table of touched.tables) for (const shape of this.#awake.get(table) ?? []) shapes.add(shape);
-    return [...shapes].flatMap((shape) => [...shape.concernedBy(touched)]);
   }
 
   #isStale(): boolean {
@@ -271,7 +244,7 @@ export class Live implements Follower {
         // The reader shows commits that are delivered later: what they change is to be seen with the rest, or not at all.
         if (later !== undefined)
           brought = [
-            ...new Set([...due, ...this.#concerned(later).filter(({ shape }) => shape.planned !== undefined)]),
+            ...new Set([...due, ...this.#awake.concerned(later).filter(({ shape }) => shape.planned !== undefined)]),
           ];
         const touched = later ?? news?.touched;
         for (const query of brought) this.#updateOne(query, touched, cause, end, problems.get(query.shape));
@@ -288,7 +261,7 @@ export class Live implements Follower {
     for (const shape of shapes) {
       if (shape.planned !== undefined) continue;
       const queries = [...shape.queries.values()].filter((query) => this.#active.has(query));
-      for (const query of queries) this.#sleep(query);
+      for (const query of queries) this.#awake.remove(query);
       try {
         shape.plan();
       } catch (error) {
@@ -296,7 +269,7 @@ export class Live implements Follower {
         problems.set(shape, problem);
         if (problem.code === 'GC_LOCKED') this.#ctx.clock.timeout(() => this.everythingMoved(), RETRY_MS);
       }
-      for (const query of queries) this.#wake(query);
+      for (const query of queries) this.#awake.add(query);
     }
     return problems;
   }

@@ -9,6 +9,7 @@ import { GlyphError, messageOf, statements } from '../../sdk/plugin.ts';
 import type { Access, Database } from '../../sdk/plugin.ts';
 import { assertWatchable, caveatsOf, dependenciesOf, fold, notWatchable, shorten } from './access.ts';
 import type { Dependency } from './access.ts';
+import type { Facts } from './incremental/facts.ts';
 import { findKey, isOrdered } from './keys.ts';
 import { chooseMaintainer } from './choice.ts';
 import type { Maintainer } from './maintainer.ts';
@@ -32,6 +33,7 @@ export const codeOfWanted = ({ sql, json, maxRows = 0, owner }: Wanted): string 
 export interface ShapeParts {
   readonly db: Database;
   readonly capsule: CapsuleService;
+  readonly facts: Facts;
   /** Called for every run of a query. */
   readonly ran: () => void;
   /** The version of the schema that the reader shows. */

@@ -41,7 +41,8 @@ function assertDistinct({ tokens, core, scope, outputs }: CoreReading, isOutermo
   for (const { named, expression } of outputs) {
     const all = expression === undefined ? [named] : meanings(expression);
     const isCollated = expression !== undefined && hasWord(tokens, expression, 'COLLATE');
-    if (isCollated || !all.every(isOutermost ? isBinary : isExact)) refuse('it is DISTINCT over values of which SQL counts different ones as one');
+    if (isCollated || !all.every(isOutermost ? isBinary : isExact))
+      refuse('it is DISTINCT over values of which SQL counts different ones as one');
   }
 
   function meanings(expression: Span): Named[] {
