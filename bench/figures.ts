@@ -8,7 +8,7 @@ export interface Figure {
   /** What it must reach; absent for a figure that is only shown beside its baseline. */
   readonly atLeast?: number;
   readonly atMost?: number;
-  readonly program: 'capsule' | 'host' | 'skills' | 'lua' | 'spec';
+  readonly program: 'capsule' | 'live' | 'host' | 'skills' | 'lua' | 'spec';
 }
 
 export const FIGURES: readonly Figure[] = [
@@ -69,6 +69,84 @@ export const FIGURES: readonly Figure[] = [
     what: 'the same with 10,000 filtered watchers, of the figure with one',
     unit: '×',
     atMost: 2,
+  },
+  {
+    program: 'live',
+    key: 'filterP50Ms',
+    what: 'one write to a live query with 10,000 of 100,000 rows, p50',
+    unit: 'ms',
+    atMost: 0.05,
+  },
+  { program: 'live', key: 'filterExecuteP50Ms', what: 'the same write by execute(), p50', unit: 'ms' },
+  { program: 'live', key: 'filterNaiveRatio', what: 'the same by running the query again', unit: '× as long' },
+  {
+    program: 'live',
+    key: 'joinP50Ms',
+    what: 'one write to LEFT JOIN, COUNT, GROUP BY over 1,000 × 100,000, p50',
+    unit: 'ms',
+    atMost: 0.1,
+  },
+  { program: 'live', key: 'joinNaiveRatio', what: 'the same by running the query again', unit: '× as long' },
+  {
+    program: 'live',
+    key: 'parameters1000P50Ms',
+    what: 'one write to one of 1,000 live queries by parameter, p50',
+    unit: 'ms',
+    atMost: 0.05,
+  },
+  {
+    program: 'live',
+    key: 'parameters10000P50Ms',
+    what: 'one write to one of 10,000 live queries by parameter, p50',
+    unit: 'ms',
+    atMost: 0.05,
+  },
+  {
+    program: 'live',
+    key: 'parameters1000NaiveRatio',
+    what: 'of 1,000, by running them all again',
+    unit: '× as long',
+  },
+  { program: 'live', key: 'setUp10000QueriesMs', what: 'setting up 10,000 live queries', unit: 'ms', atMost: 1000 },
+  {
+    program: 'live',
+    key: 'bulkPerSecond',
+    what: '10,000 rows in one transaction, until a live query has its share',
+    unit: 'rows/s',
+    atLeast: 120_000,
+  },
+  {
+    program: 'live',
+    key: 'bulkInsertManyPerSecond',
+    what: 'the same rows by insertMany',
+    unit: 'rows/s',
+  },
+  {
+    program: 'live',
+    key: 'bulkNaivePerSecond',
+    what: 'the same rows unlogged, the query run again',
+    unit: 'rows/s',
+  },
+  {
+    program: 'live',
+    key: 'joinGrowth',
+    what: 'the join with 1,000,000 tasks of 10,000 users, of 10,000 tasks of 100',
+    unit: '×',
+    atMost: 1.5,
+  },
+  {
+    program: 'live',
+    key: 'joinGroupGrowth',
+    what: 'the join with 1,000,000 tasks of 1,000 users, of 10,000 tasks of 1,000',
+    unit: '×',
+    atMost: 1.5,
+  },
+  {
+    program: 'live',
+    key: 'spurious',
+    what: 'callbacks of live queries whose result did not change',
+    unit: '',
+    atMost: 0,
   },
   {
     program: 'skills',

@@ -78,13 +78,19 @@ function updatesOf(changes: readonly LoggedChange[]): Updates {
     others ||= change.op !== UPDATE || !sameValue(old[columns.length], now[columns.length]);
     if (others) break;
     columns.forEach(({ name }, index) => {
-      if (!sameValue(old[index], now[index])) changed.add(fold(name));
+      if (!staysSame(change, index)) changed.add(fold(name));
     });
   }
   return { changed, known: known ?? new Set(), others };
 }
 
 /** An UPDATE that leaves a row as it was is logged, and is no change. */
-function isChange({ old = [], now = [] }: LoggedChange): boolean {
-  return now.some((value, index) => !sameValue(value, old[index]));
+function isChange(change: LoggedChange): boolean {
+  return (change.now ?? []).some((_, index) => !staysSame(change, index));
+}
+
+/** In a column without a declared type 1 can have become 1.0, which look the same here, and not in SQL. */
+function staysSame({ layout, old = [], now = [] }: LoggedChange, index: number): boolean {
+  const value = now[index];
+  return sameValue(old[index], value) && !(layout.columns[index]?.affinity === '' && Number.isInteger(value));
 }

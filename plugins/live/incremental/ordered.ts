@@ -9,6 +9,7 @@ import type { Body, Fresh } from './bodies.ts';
 import type { OrderTerm } from './compare.ts';
 import { exchange } from './exchange.ts';
 import { isPlaced, merged, positionOf } from './sorted.ts';
+import { keepShown } from './twins.ts';
 
 export class Ordered implements Body {
   readonly #result: Result;
@@ -43,9 +44,11 @@ export class Ordered implements Body {
       terms,
     );
     if (now === undefined) return undefined;
-    if (moved.length > 0 && now.length === rows.length && now.every((row, at) => row === rows[at])) {
+    // The same rows, as far as they are shown.
+    if (moved.length === gone.length && moved.length === came.length) {
       for (const [part, list] of next) parts.set(part, list);
-      return false;
+      keepShown({ rows: now, parts, partOf: this.#partOf }, rows, 0);
+      if (now.every((row, at) => row === rows[at])) return false;
     }
     const isDone = result.patch({
       gone,

@@ -36,19 +36,21 @@ export class Reach {
 
   /** Undefined when any part may be reached. */
   keys(touched: Touched, most: number): Keys | undefined {
-    const found = new Map<unknown, SqlValue>();
+    let found: Map<unknown, SqlValue> | undefined;
     for (const { name } of this.#root.unreached) if (touched.of(name).length > 0) return undefined;
     for (const route of this.#root.routes) {
+      if (touched.of(route.table.name).length === 0) continue;
       const begun = valuesOf(touched, route);
       const reached = begun === undefined ? undefined : this.#follow(begun, route.lookups, most);
       if (reached === undefined) return undefined;
-      for (const [key, value] of reached) found.set(key, value);
+      if (found === undefined) found = reached;
+      else for (const [key, value] of reached) found.set(key, value);
       if (found.size > most) return undefined;
     }
-    return found;
+    return found ?? new Map();
   }
 
-  #follow(begun: Keys, lookups: readonly Lookup[], most: number): Keys | undefined {
+  #follow(begun: Map<unknown, SqlValue>, lookups: readonly Lookup[], most: number): Map<unknown, SqlValue> | undefined {
     let values = begun;
     for (const [step, lookup] of lookups.entries()) {
       const isLast = step === lookups.length - 1;
@@ -81,7 +83,7 @@ export class Reach {
 export function valuesOf(
   touched: Touched,
   { table, column, isRoot = false }: Pick<Route, 'table' | 'column'> & { readonly isRoot?: boolean },
-): Keys | undefined {
+): Map<unknown, SqlValue> | undefined {
   const values = new Map<unknown, SqlValue>();
   for (const { layout, old, now } of touched.of(table.name)) {
     const at = placeOf(layout, column);

@@ -13,6 +13,7 @@ import { compareRows, isComparableRow } from './compare.ts';
 import type { OrderTerm } from './compare.ts';
 import { exchange } from './exchange.ts';
 import { isPlaced, merged, positionOf } from './sorted.ts';
+import { keepShown } from './twins.ts';
 
 /** Which rows are shown, counted from the first. */
 export interface Extent {
@@ -32,6 +33,7 @@ export class Window implements Body {
   readonly #extent: Extent;
   #rows: readonly ResultRow[];
   readonly #parts: Parts;
+  readonly #partOf: (values: Values) => unknown;
   /** Undefined when there are no other rows. */
   readonly #bound: Values | undefined;
 
@@ -54,6 +56,7 @@ export class Window implements Body {
     const shown = result.snapshot.rows;
     this.#rows = read.map((values, at) => shown[at - extent.from] ?? new ResultRow(result.columns, values));
     this.#bound = bound;
+    this.#partOf = partOf;
     this.#parts = new Parts(this.#rows, partOf);
   }
 
@@ -76,6 +79,7 @@ export class Window implements Body {
     if (rows.length > to + MOST_MARGINS * marginOf(this.#extent)) return undefined;
     if (bound !== undefined && rows.length < to) return undefined;
     for (const [part, list] of parts) this.#parts.set(part, list);
+    keepShown({ rows, parts: this.#parts, partOf: this.#partOf }, this.#result.snapshot.rows, from);
     this.#rows = rows;
     return this.#show(rows.slice(from, to));
   }
