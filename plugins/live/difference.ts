@@ -45,6 +45,9 @@ export function changesOf(
   keys: readonly [ResultKey, ResultKey] | undefined,
   ordered: boolean,
 ): Change[] {
+  const [one, other] = [old[0], now[0]];
+  if (one !== undefined && other !== undefined && old.length + now.length === 2 && isChangeOf(one.row, other.row, keys))
+    return [{ old: one.row, now: other.row, oldIndex: one.at, index: other.at }];
   const { pairs, left, came } = match(old, now, keys);
   const still = new Set(pairs.filter((pair) => isSame(pair.old.row, pair.now.row)));
   const moved = ordered ? movedOf(pairs.filter((pair) => still.has(pair))) : new Set<Pair>();
@@ -57,6 +60,12 @@ export function changesOf(
     })),
   ].sort((a, b) => a.at - b.at);
   return [...left.map(({ row, at }) => ({ old: row, oldIndex: at })), ...arrived.map(({ change }) => change)];
+}
+
+/** Most changes: one row, known by its key, looks different. */
+function isChangeOf(old: ResultRow, now: ResultRow, keys: readonly [ResultKey, ResultKey] | undefined): boolean {
+  if (keys === undefined || isSame(old, now)) return false;
+  return codeOf(old.values, keys[0].at) === codeOf(now.values, keys[1].at);
 }
 
 /** Which row became which. By key where both have the same; else only the same row is itself. */

@@ -22,11 +22,16 @@ export function exchange(
   const next: (readonly [unknown, readonly ResultRow[]])[] = [];
   for (const [part, now] of fresh) {
     const old = parts.of(part);
-    if (old.length === 0 && now.length === 0) continue;
+    if (old.length === 0) {
+      const rows = now.map((values) => new ResultRow(columns, values));
+      for (const row of rows) came.push(row);
+      if (rows.length > 0) next.push([part, rows]);
+      continue;
+    }
     const before = gone.length + came.length;
-    const take = takerOf(old, columns);
+    const left = new Left(old, columns);
     const rows = now.map((values) => {
-      const same = take(values);
+      const same = left.take(values);
       if (same !== undefined && isPlaced(same, values)) return same;
       const row = same ?? new ResultRow(columns, values);
       if (same !== undefined) {
@@ -36,23 +41,24 @@ export function exchange(
       came.push(row);
       return row;
     });
-    for (const row of take.rest()) gone.push(row);
+    for (const row of left.rest) gone.push(row);
     if (gone.length + came.length > before) next.push([part, rows]);
   }
-  return gone.length === 0 || came.length === 0
+  // Within one part, what looks the same has been found.
+  return gone.length === 0 || came.length === 0 || next.length === 1
     ? { gone, came, moved, parts: next }
     : acrossParts({ gone, came, moved, parts: next }, columns);
 }
 
 function acrossParts({ gone, came, moved, parts }: Exchange, columns: Columns): Exchange {
   const stays = new Set(moved.map(([row]) => row));
-  const take = takerOf(
+  const left = new Left(
     gone.filter((row) => !stays.has(row)),
     columns,
   );
   const same = new Map<ResultRow, ResultRow>();
   for (const row of came) {
-    const known = stays.has(row) ? undefined : take(row.values);
+    const known = stays.has(row) ? undefined : left.take(row.values);
     if (known !== undefined) same.set(row, known);
   }
   if (same.size === 0) return { gone, came, moved, parts };
@@ -65,36 +71,46 @@ function acrossParts({ gone, came, moved, parts }: Exchange, columns: Columns): 
   };
 }
 
-interface Taker {
-  /** The row that looks the same. */
-  (values: Values): ResultRow | undefined;
-  /** Those that were not taken, in their order. */
-  rest(): readonly ResultRow[];
-}
+/** Rows of which none has been found again yet. */
+class Left {
+  readonly #rows: readonly ResultRow[];
+  readonly #shown: readonly number[];
+  readonly #taken = new Set<ResultRow>();
+  #byCode: Map<unknown, ResultRow[]> | undefined;
 
-function takerOf(old: readonly ResultRow[], { shown }: Columns): Taker {
-  const [only] = old;
-  if (old.length === 1 && only !== undefined) {
-    let left: ResultRow | undefined = only;
-    const take = (values: Values): ResultRow | undefined => {
-      if (left === undefined || !sameValues(left.values, values, shown)) return undefined;
-      left = undefined;
-      return only;
-    };
-    return Object.assign(take, { rest: () => (left === undefined ? [] : [left]) });
+  constructor(rows: readonly ResultRow[], { shown }: Columns) {
+    this.#rows = rows;
+    this.#shown = shown;
   }
-  const byCode = new Map<unknown, ResultRow[]>();
-  for (const row of old.toReversed()) {
-    const code = codeOf(row.values, shown);
-    const same = byCode.get(code);
-    if (same === undefined) byCode.set(code, [row]);
-    else same.push(row);
-  }
-  const taken = new Set<ResultRow>();
-  const take = (values: Values): ResultRow | undefined => {
-    const row = byCode.get(codeOf(values, shown))?.pop();
-    if (row !== undefined) taken.add(row);
+
+  /** The row that looks like this; each is found once. */
+  take(values: Values): ResultRow | undefined {
+    const row = this.#rows.length === 1 ? this.#only(values) : this.#coded().get(codeOf(values, this.#shown))?.pop();
+    if (row !== undefined) this.#taken.add(row);
     return row;
-  };
-  return Object.assign(take, { rest: () => old.filter((row) => !taken.has(row)) });
+  }
+
+  /** Those that were not found, in their order. */
+  get rest(): readonly ResultRow[] {
+    return this.#taken.size === 0 ? this.#rows : this.#rows.filter((row) => !this.#taken.has(row));
+  }
+
+  #only(values: Values): ResultRow | undefined {
+    const [row] = this.#rows;
+    const isIt = row !== undefined && this.#taken.size === 0 && sameValues(row.values, values, this.#shown);
+    return isIt ? row : undefined;
+  }
+
+  #coded(): Map<unknown, ResultRow[]> {
+    if (this.#byCode !== undefined) return this.#byCode;
+    const byCode = new Map<unknown, ResultRow[]>();
+    // Backwards, so that of equal rows the first is found first.
+    for (const row of this.#rows.toReversed()) {
+      const code = codeOf(row.values, this.#shown);
+      const same = byCode.get(code);
+      if (same === undefined) byCode.set(code, [row]);
+      else same.push(row);
+    }
+    return (this.#byCode = byCode);
+  }
 }

@@ -1,10 +1,11 @@
 /** The body of a result without ORDER BY. */
 import { changesOf } from '../difference.ts';
+import type { Place } from '../difference.ts';
 import type { Result } from '../result.ts';
 import type { ResultRow } from '../snapshot.ts';
 import type { Values } from '../values.ts';
 import { Parts } from './bodies.ts';
-import type { Body, Fresh } from './bodies.ts';
+import type { Body, Exchange, Fresh } from './bodies.ts';
 import { exchange } from './exchange.ts';
 
 export class Unordered implements Body {
@@ -26,10 +27,8 @@ export class Unordered implements Body {
     const result = this.#result;
     const parts = (this.#parts ??= new Parts(result.snapshot.rows, this.#partOf));
     const { moved, parts: next, ...all } = exchange(fresh, parts, result.columns);
-    const stays = new Set(moved.map(([row]) => row));
-    const [gone, came] = [all.gone, all.came].map((rows) =>
-      stays.size === 0 ? rows : rows.filter((row) => !stays.has(row)),
-    ) as [readonly ResultRow[], readonly ResultRow[]];
+    // Where nothing has a place, a row that looks the same and belongs to another part has neither gone nor come.
+    const [gone, came] = [without(all.gone, moved), without(all.came, moved)];
     for (const [row, values] of moved) row.reread(values);
     if (gone.length + came.length === 0) {
       for (const [part, rows] of next) parts.set(part, rows);
@@ -38,7 +37,6 @@ export class Unordered implements Body {
     const before = result.snapshot;
     // Its rows are listed from what is about to change.
     if (held) before.list();
-    const place = <T>(row: T, at: number): { readonly row: T; readonly at: number } => ({ row, at });
     const isDone = result.patch({
       gone,
       came,
@@ -50,4 +48,12 @@ export class Unordered implements Body {
     for (const [part, rows] of next) parts.set(part, rows);
     return true;
   }
+}
+
+const place = (row: ResultRow, at: number): Place => ({ row, at });
+
+function without(rows: readonly ResultRow[], moved: Exchange['moved']): readonly ResultRow[] {
+  if (moved.length === 0) return rows;
+  const stays = new Set(moved.map(([row]) => row));
+  return rows.filter((row) => !stays.has(row));
 }
