@@ -10,7 +10,11 @@ export class Touched {
   readonly #changes = new Map<string, LoggedChange[]>();
   readonly #updates = new Map<string, Updates>();
 
+  /** The number of changes. */
+  readonly size: number;
+
   constructor(changes: readonly LoggedChange[]) {
+    this.size = changes.length;
     let layout: LoggedChange['layout'] | undefined;
     let ofTable: LoggedChange[] = [];
     for (const change of changes) {

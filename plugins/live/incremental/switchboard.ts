@@ -59,7 +59,7 @@ export class Switchboard {
     for (const [key, some] of changes) {
       const queries = this.#byValue.get(key);
       if (queries === undefined) continue;
-      const part = new Touched([...some]);
+      const part = some.size === touched.size ? touched : new Touched([...some]);
       for (const query of queries) found.set(query, part);
     }
     for (const query of this.#others) found.set(query, touched);

@@ -1,0 +1,21 @@
+/** SELECTs that the grammar does not put together by itself. */
+export const FIXED: readonly string[] = [
+  'SELECT rowid, tag FROM tags',
+  'SELECT count(*) AS n, sum(k) AS s FROM tasks',
+  'SELECT v FROM users UNION SELECT v FROM tasks',
+  'WITH RECURSIVE up(id, d) AS (SELECT id, 0 FROM users UNION ALL SELECT t.id, d + 1 FROM up JOIN tasks t ON t.user_id = up.id WHERE d < 3) SELECT * FROM up',
+  'SELECT id, k, row_number() OVER (PARTITION BY user_id ORDER BY k, id) AS place FROM tasks',
+  'SELECT * FROM (SELECT * FROM tasks ORDER BY k LIMIT 3)',
+  'SELECT g.rowid, g.tag, t.k FROM tags g LEFT JOIN tasks t ON t.id = g.task',
+  'SELECT t.id, g.tag FROM tasks t JOIN tags g ON g.rowid = t.k',
+  'SELECT g.tag FROM tags g JOIN tasks t ON t.id = g.task ORDER BY t.k, g.rowid LIMIT 2',
+  'VALUES (1), (2)',
+  'SELECT k, title FROM tasks ORDER BY (2), k',
+  'SELECT k, title FROM tasks ORDER BY +2, k',
+  "SELECT replace(title, 'a', 'z'), replace(title, 'A', 'z') FROM tasks GROUP BY k, replace(title, 'a', 'z')",
+  'SELECT DISTINCT k, title COLLATE NOCASE FROM tasks',
+  'SELECT k, title COLLATE NOCASE FROM tasks GROUP BY k, title COLLATE NOCASE',
+  'SELECT k, min(title COLLATE NOCASE) FROM tasks GROUP BY k',
+  'SELECT d.k, typeof(d.v) FROM (SELECT DISTINCT k, v FROM tasks) d',
+  'SELECT u.id, t.v, typeof(t.v) FROM users u JOIN tasks t ON t.v = u.v GROUP BY u.id, u.v',
+];
