@@ -131,6 +131,38 @@ describe('what cannot matter costs nothing', () => {
   });
 });
 
+describe('a backlog', () => {
+  test('of many transactions is looked at once, however small the batches', async () => {
+    const host = openLiveHost({ schema: SCHEMA, batching: { batchSize: 10, batchInterval: 1000 } });
+    const heard = host.heard(COUNTS);
+    const sql = Array.from({ length: 1000 }, (_, id) => `INSERT INTO tasks VALUES (${id}, ${(id % 2) + 1}, 0);`);
+    sqlite3(host.file, sql.join('\n'));
+    const before = runsOf(host);
+    await host.flush();
+    expect(heard.watcher.rows()).toEqual([
+      { id: 1, n: 500 },
+      { id: 2, n: 500 },
+    ]);
+    expect(heard.batches).toHaveLength(1);
+    expect(runsOf(host) - before).toBe(1);
+  });
+
+  test('that is too long to be looked at has the query run once', async () => {
+    const host = openLiveHost({ schema: SCHEMA, batching: { batchSize: 1000, batchInterval: 1000 } });
+    const heard = host.heard(COUNTS);
+    const other = host.heard('SELECT id, v FROM users');
+    const insert = (from: number): string =>
+      `WITH RECURSIVE c(i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM c WHERE i < ${from + 11_999})
+       INSERT INTO tasks SELECT i, 1, 0 FROM c;`;
+    sqlite3(host.file, insert(1), insert(20_001), 'UPDATE users SET v = 7 WHERE id = 2;');
+    const before = runsOf(host);
+    await host.flush();
+    expect(heard.watcher.rows()[0]).toEqual({ id: 1, n: 24_000 });
+    expect(other.short).toEqual(['UPDATE 2']);
+    expect(runsOf(host) - before).toBe(2);
+  });
+});
+
 describe('subscribers', () => {
   test('with initial get the rows first, even when there are none', async () => {
     const host = openLiveHost({ schema: SCHEMA });

@@ -12,9 +12,12 @@ describe('capsule.follow', () => {
     const host = openHost({ schema: 'CREATE TABLE t(a)' });
     host.capsule.watch('t');
     const ranges: FollowedRange[] = [];
+    const seen: unknown[] = [];
     const handle = host.capsule.follow({
       changed: (range) => {
         ranges.push(range);
+        const { end, changes } = range.visible(100);
+        seen.push([range.from, range.to, end, changes?.map(({ op, now }) => [op, now?.[0]])]);
         return [];
       },
       looked: () => undefined,
@@ -22,22 +25,41 @@ describe('capsule.follow', () => {
     });
     host.run('INSERT INTO t VALUES (1), (2)');
     await host.flush();
-    expect(ranges.map(({ from, to, changes }) => [from, to, changes.map(({ op, now }) => [op, now?.[0]])])).toEqual([
-      [
-        0,
-        2,
-        [
-          [1, 1],
-          [1, 2],
-        ],
-      ],
-    ]);
+    const changes = [
+      [1, 1],
+      [1, 2],
+    ];
+    expect(seen).toEqual([[0, 2, 2, changes]]);
     expect(ranges[0]?.origin).toMatchObject({ source: 'host' });
     handle.stop();
     handle.stop();
     host.run('INSERT INTO t VALUES (3)');
     await host.flush();
     expect(ranges).toHaveLength(1);
+  });
+
+  test('shows what is committed beyond the range, unless that is more than is wanted', async () => {
+    const host = openHost({ schema: 'CREATE TABLE t(a)' });
+    host.capsule.watch('t');
+    const seen: unknown[] = [];
+    host.capsule.follow({
+      changed: (range) => {
+        if (seen.length === 0) host.db.sqlite.exec('INSERT INTO t VALUES (3), (4), (5)');
+        for (const most of [2, 100]) {
+          const { end, changes } = range.visible(most);
+          seen.push([range.to, end, changes?.length]);
+        }
+        return [];
+      },
+      looked: () => undefined,
+      settled: () => Promise.resolve(),
+    });
+    host.run('INSERT INTO t VALUES (1), (2)');
+    await host.flush();
+    expect(seen.slice(0, 2)).toEqual([
+      [2, 5, undefined],
+      [2, 5, 5],
+    ]);
   });
 
   test('keeps one that fails from hurting others, and waits for what is not done', async () => {

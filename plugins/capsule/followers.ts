@@ -35,7 +35,6 @@ export class Followers {
         this.#all.delete(follower);
         release();
       },
-      ahead: (from) => this.#ahead(from),
     };
   }
 
@@ -57,18 +56,15 @@ export class Followers {
     await Promise.all([...this.#all].map((follower) => follower.settled(seq)));
   }
 
-  #ahead(from: number): FollowedRange['changes'] {
-    const { reader } = this.#options;
-    const end = reader.end();
-    return end > from ? reader.read(from, end) : [];
-  }
-
   #range(from: number, to: number): FollowedRange {
     const { reader, ledger } = this.#options;
     return {
       from,
       to,
-      changes: reader.read(from, to),
+      visible(most) {
+        const end = Math.max(to, reader.end());
+        return { end, changes: end - from > Math.max(most, to - from) ? undefined : reader.read(from, end) };
+      },
       get origin() {
         const { id, source, completedAt } = ledger.spans(from, to).at(-1) as Span;
         return { transactionId: id, source, timestamp: toDate(completedAt) };

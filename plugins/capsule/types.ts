@@ -200,9 +200,13 @@ export interface FollowedRange {
   /** The range is `(from, to]`. */
   readonly from: number;
   readonly to: number;
-  /** What happened to rows of watched tables, in commit order. */
-  readonly changes: readonly LoggedChange[];
-  /** The transaction that the last of it belongs to. */
+  /**
+   * What happened to rows of watched tables since `from`, in commit order, as far as the reader shows it. That may be more than
+   * the range: what another program has just committed is delivered later. Inside a read transaction it is what its state holds.
+   * @param most the changes are not read when they are more rows of the log than this, and than the range
+   */
+  visible(most: number): { readonly end: number; readonly changes: readonly LoggedChange[] | undefined };
+  /** The transaction that the last of the range belongs to. */
   readonly origin: Pick<ChangeEvent, 'transactionId' | 'source' | 'timestamp'>;
 }
 
@@ -217,11 +221,6 @@ export interface Follower {
 }
 
 export interface FollowHandle {
-  /**
-   * Changes beyond `from` that the reader can see already and that are delivered later: inside a read transaction, what its
-   * state holds more than the range up to `from`.
-   */
-  ahead(from: number): FollowedRange['changes'];
   /** Idempotent. */
   stop(): void;
 }

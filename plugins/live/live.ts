@@ -24,12 +24,19 @@ const ATTEMPTS = 3;
 /** A plan that failed for want of a lock is made again after so many ms. */
 const RETRY_MS = 1000;
 
-/** What was delivered. */
-interface News {
-  readonly touched: Touched;
-  /** With it, what the reader shows beyond; undefined when that is nothing. To be asked in the read transaction. */
-  readonly ahead: () => Touched | undefined;
+/** More changes at a time are not looked at one by one: the queries are run again. */
+const MOST_CHANGES = 20_000;
+
+/** What came of a range. */
+interface Followed {
+  readonly brought: readonly Query[];
+  /** Concerned too, and to be planned first. */
+  readonly unplanned: readonly Query[];
+  readonly cause: Cause;
 }
+
+const NO_CAUSE: Cause = { seq: 0, origin: { transactionId: '', source: 'host', timestamp: new Date(0) } };
+const NOBODY: Followed = { brought: [], unplanned: [], cause: NO_CAUSE };
 
 export class Live implements Follower {
   readonly #ctx: PluginContext;
@@ -44,6 +51,8 @@ export class Live implements Follower {
   /** Everything is to be run again, whatever is in the log. */
   #stale = false;
   #refreshing = false;
+  /** Everything up to this `seq` has been looked at. */
+  #upTo = -1;
   runs = 0;
 
   constructor(ctx: PluginContext, capsule: ShapeParts['capsule']) {
@@ -122,27 +131,23 @@ export class Live implements Follower {
     const { end } = capsule;
     const plan = query.shape.planned?.number;
     if (query.at === end && query.plan === plan && query.problem === undefined) return;
-    this.#update([query], undefined, this.#causeNow(end, 'initial'));
+    this.#update([query], this.#causeNow(end, 'initial'));
     if (query.problem !== undefined) throw query.problem;
     for (const subscriber of query.subscribers) if (subscriber.isBehind) subscriber.giveSoon();
   }
 
   changed(range: FollowedRange): readonly Promise<void>[] {
     if (this.#stale) return this.#refresh();
-    const touched = new Touched(range.changes);
-    const due = this.#awake.concerned(touched);
-    if (due.length === 0) {
-      if (!this.#schema.moved()) return [];
+    if (range.to <= this.#upTo) return [];
+    const followed = this.#read.run(() => this.#follow(range));
+    if (followed === undefined) {
       this.#everythingMoved();
       return this.#refresh();
     }
-    const ahead = (): Touched | undefined => {
-      const changes = this.#following?.ahead(range.to) ?? [];
-      return changes.length === 0 ? undefined : new Touched([...range.changes, ...changes]);
-    };
-    const brought = this.#update(due, { touched, ahead }, { seq: range.to, origin: range.origin });
+    const { brought, unplanned, cause } = followed;
+    if (unplanned.length > 0) this.#update(unplanned, cause);
     // Meanwhile the schema may have been found to be another, and then all are to be brought to it.
-    return this.#isStale() ? this.#refresh() : this.#give(brought);
+    return this.#isStale() ? this.#refresh() : this.#give([...brought, ...unplanned]);
   }
 
   /** Somebody committed something, perhaps to the schema alone. */
@@ -210,7 +215,7 @@ export class Live implements Follower {
   #refresh(): readonly Promise<void>[] {
     this.#stale = false;
     const due = [...this.#active];
-    this.#update(due, undefined, this.#causeNow(this.#parts.capsule.end, 'schema'));
+    this.#update(due, this.#causeNow(this.#parts.capsule.end, 'schema'));
     return this.#give(due);
   }
 
@@ -227,10 +232,29 @@ export class Live implements Follower {
     });
   }
 
-  /** Plans where that is needed, and brings the queries to one state of the database. Returns those it brought there. */
-  #update(due: readonly Query[], news: News | undefined, cause: Cause): readonly Query[] {
+  /**
+   * Brings the queries that a range concerns to what the reader shows, which may be more than the range: that is seen with the
+   * rest or not at all, and need not be looked at again when it is delivered. In a read transaction; undefined when the schema
+   * is another than the one planned for.
+   */
+  #follow(range: FollowedRange): Followed | undefined {
+    if (this.#schema.moved()) return undefined;
+    const { end, changes } = range.visible(MOST_CHANGES);
+    const touched = changes === undefined ? undefined : new Touched(changes);
+    const due = touched === undefined ? [...this.#active] : this.#awake.concerned(touched);
+    this.#upTo = end;
+    if (due.length === 0) return NOBODY;
+    const cause = { seq: end, origin: range.origin };
+    const known = this.#parts.capsule.end;
+    const unplanned = due.filter(({ shape }) => shape.planned === undefined);
+    const brought = unplanned.length === 0 ? due : due.filter(({ shape }) => shape.planned !== undefined);
+    for (const query of brought) this.#updateOne(query, touched, cause, known, undefined);
+    return { brought, unplanned, cause };
+  }
+
+  /** Plans where that is needed, and brings the queries to one state of the database by running them. */
+  #update(due: readonly Query[], cause: Cause): void {
     const end = this.#parts.capsule.end;
-    let brought = due;
     const shapes = new Set(due.map((query) => query.shape));
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const problems = this.#plan(shapes);
@@ -240,20 +264,12 @@ export class Live implements Follower {
           if (attempt < ATTEMPTS) return false;
           this.#stale = true;
         }
-        const later = news?.ahead();
-        // The reader shows commits that are delivered later: what they change is to be seen with the rest, or not at all.
-        if (later !== undefined)
-          brought = [
-            ...new Set([...due, ...this.#awake.concerned(later).filter(({ shape }) => shape.planned !== undefined)]),
-          ];
-        const touched = later ?? news?.touched;
-        for (const query of brought) this.#updateOne(query, touched, cause, end, problems.get(query.shape));
+        for (const query of due) this.#updateOne(query, undefined, cause, end, problems.get(query.shape));
         return true;
       });
-      if (done) return brought;
+      if (done) return;
       this.#everythingMoved();
     }
-    return brought;
   }
 
   #plan(shapes: Iterable<Shape>): ReadonlyMap<Shape, GlyphError> {
