@@ -40,6 +40,8 @@ export function chooseMaintainer(parts: ChoiceParts): Choice {
   if (access.recursive) return reRun('it is recursive');
   const recipe = findRecipe(sql, width, schema);
   if ('why' in recipe) return reRun(recipe.why);
+  if (recipe.order !== undefined && db.prepareRead('PRAGMA main.encoding').pluck().get() !== 'UTF-8')
+    return reRun('it is sorted, and the database holds its texts as UTF-16');
   return {
     maintainer: new Incremental(recipe, { ...options, db, schemaVersion, fallback: new ReRun(statement, options) }),
     reads: recipe.arms.map(({ statements }) => db.readAccess.check(statements.full)),

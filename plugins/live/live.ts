@@ -145,6 +145,7 @@ export class Live implements Follower {
       return this.#refresh();
     }
     const { brought, unplanned, cause } = followed;
+    for (const query of brought) for (const subscriber of query.subscribers) subscriber.take();
     if (unplanned.length > 0) this.#update(unplanned, cause);
     // Meanwhile the schema may have been found to be another, and then all are to be brought to it.
     return this.#isStale() ? this.#refresh() : this.#give([...brought, ...unplanned]);
@@ -242,13 +243,16 @@ export class Live implements Follower {
     const { end, changes } = range.visible(MOST_CHANGES);
     const touched = changes === undefined ? undefined : new Touched(changes);
     const due = touched === undefined ? [...this.#active] : this.#awake.concerned(touched);
-    this.#upTo = end;
-    if (due.length === 0) return NOBODY;
+    if (due.length === 0) {
+      this.#upTo = end;
+      return NOBODY;
+    }
     const cause = { seq: end, origin: range.origin };
     const known = this.#parts.capsule.end;
     const unplanned = due.filter(({ shape }) => shape.planned === undefined);
     const brought = unplanned.length === 0 ? due : due.filter(({ shape }) => shape.planned !== undefined);
     for (const query of brought) this.#updateOne(query, touched, cause, known, undefined);
+    this.#upTo = end;
     return { brought, unplanned, cause };
   }
 

@@ -31,6 +31,12 @@ export interface SubscriberOptions {
   readonly initial: boolean;
 }
 
+/** What a handler is given. */
+interface Told {
+  readonly events: ChangeEvent[];
+  readonly batch: Batch;
+}
+
 export class Subscriber {
   readonly id: string;
   readonly watcherId: string;
@@ -42,6 +48,7 @@ export class Subscriber {
   #isFirst: boolean;
   #closed = false;
   #running: Promise<void> | undefined;
+  #taken: Told | undefined;
   #timer: Timer | undefined;
   #cursor: number;
   #delivered = 0;
@@ -70,7 +77,9 @@ export class Subscriber {
 
   /** It may not be told of the next state at once. */
   get lags(): boolean {
-    return this.#running !== undefined || this.#options.debounce !== undefined || this.isBehind;
+    return (
+      this.#running !== undefined || this.#taken !== undefined || this.#options.debounce !== undefined || this.isBehind
+    );
   }
 
   get #waits(): boolean {
@@ -82,9 +91,15 @@ export class Subscriber {
     if (!this.#isFirst) this.#seen = snapshot;
   }
 
+  /** Works out what it is to be told, before any handler runs that may lead to another result. */
+  take(): void {
+    if (this.#closed || this.#running !== undefined || this.#options.debounce !== undefined || !this.isBehind) return;
+    this.#taken ??= this.#next();
+  }
+
   /** Tells it of what is new, at once unless it is busy or debounced. Returns what is not done yet. */
   give(): Promise<void> | undefined {
-    if (this.#closed || !this.isBehind) return undefined;
+    if (this.#closed || (this.#taken === undefined && !this.isBehind)) return undefined;
     if (this.#running !== undefined) return this.#running;
     const { debounce } = this.#options;
     if (debounce === undefined) return this.#call();
@@ -136,7 +151,8 @@ export class Subscriber {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#closed) return undefined;
-    const next = this.#next();
+    const next = this.#taken ?? this.#next();
+    this.#taken = undefined;
     if (next === undefined) return undefined;
     const { events, batch } = next;
     let result: unknown;
@@ -163,11 +179,12 @@ export class Subscriber {
   }
 
   /** What the handler is to be told now; undefined when nothing of it is for it. */
-  #next(): { readonly events: ChangeEvent[]; readonly batch: Batch } | undefined {
+  #next(): Told | undefined {
     const { problem, result, cause } = this.#query;
     const to = cause?.seq ?? this.#cursor;
     const isFirst = this.#isFirst && problem === undefined;
     const before = this.#seen;
+    const since = problem === undefined ? this.#query.eventsSince(before) : [];
     this.#seen = result.snapshot;
     if (problem !== undefined && this.#toldOf !== problem) {
       this.#toldOf = problem;
@@ -177,9 +194,7 @@ export class Subscriber {
     const isBack = this.#toldOf !== undefined && problem === undefined;
     this.#toldOf = problem;
     this.#isFirst &&= !isFirst;
-    const events = this.#wanted(
-      this.#query.eventsSince(before).map((event) => ({ ...event, watcherId: this.watcherId })),
-    );
+    const events = this.#wanted(since.map((event) => ({ ...event, watcherId: this.watcherId })));
     return events.length === 0 && !isFirst && !isBack ? undefined : { events, batch: this.#batch(to) };
   }
 

@@ -93,8 +93,12 @@ function isChange(change: LoggedChange): boolean {
   return (change.now ?? []).some((_, index) => !staysSame(change, index));
 }
 
-/** In a column without a declared type 1 can have become 1.0, which look the same here, and not in SQL. */
+/**
+ * In a column without a declared type 1 can have become 1.0, and a text that is no UTF-8 another one: they look the same here,
+ * and not in SQL.
+ */
 function staysSame({ layout, old = [], now = [] }: LoggedChange, index: number): boolean {
   const value = now[index];
+  if (typeof value === 'string' && value.includes('\uFFFD')) return false;
   return sameValue(old[index], value) && !(layout.columns[index]?.affinity === '' && Number.isInteger(value));
 }

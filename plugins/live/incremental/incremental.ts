@@ -112,7 +112,8 @@ export class Incremental implements Maintainer {
     const keys = this.#keys(part);
     if (keys === undefined || this.#isMuch(keys, state.body)) return this.#run(query);
     this.#options.ran();
-    const isOther = state.body.replace(this.#fresh(query.params, keys), query.held);
+    const fresh = this.#attempt(() => this.#fresh(query.params, keys));
+    const isOther = fresh === undefined ? undefined : state.body.replace(fresh, query.held);
     if (isOther === undefined) return this.#run(query);
     assertFew(state.body.size, this.#options.maxRows ?? Infinity);
     return isOther;
@@ -155,7 +156,8 @@ export class Incremental implements Maintainer {
     this.#options.ran();
     const bound =
       extent === undefined ? params : withNamed(params, { [MOST]: BigInt(extent.to + marginOf(extent) + 1) });
-    const rows = this.#arms.flatMap(({ full }) => readAll(full, bound));
+    const rows = this.#attempt(() => this.#arms.flatMap(({ full }) => readAll(full, bound)));
+    if (rows === undefined) return this.#options.fallback.update(query);
     const shown = extent === undefined ? rows : rows.slice(extent.from, extent.to);
     assertFew(shown.length, this.#options.maxRows ?? Infinity);
     const certain = order === undefined ? rows.length : risingFrom(rows, order);
@@ -170,6 +172,16 @@ export class Incremental implements Maintainer {
     const body = this.#bodyOf(result, rows, extent, certain);
     this.#states.set(query, { body, schemaVersion, rests: 0 });
     return isOther;
+  }
+
+  /** A row beyond the LIMIT may be one that cannot be worked out, which the query itself never reads. */
+  #attempt<T>(read: () => T): T | undefined {
+    if (this.#recipe.limit === undefined) return read();
+    try {
+      return read();
+    } catch {
+      return undefined;
+    }
   }
 
   #bodyOf(result: Result, rows: readonly Values[], extent: Extent | undefined, certain: number): Body {

@@ -7,7 +7,7 @@ import { fold } from '../access.ts';
 import type { OrderTerm } from './compare.ts';
 import { columnIn } from './equalities.ts';
 import { isRef, meaningOf, refuse, sameRef } from './names.ts';
-import { textOf, usesIn } from './outputs.ts';
+import { placeOf, textOf, usesIn } from './outputs.ts';
 import type { CoreReading } from './reading.ts';
 
 export interface Order {
@@ -30,7 +30,6 @@ export function orderOf(text: SelectText, reading: CoreReading, width: number): 
       if (reading.core.distinct) refuse('it is DISTINCT and sorted by what is not in the result');
       const [first, last] = [tokens[expression.from], tokens[expression.to - 1]];
       const own = tokens.slice(expression.from, expression.to);
-      // In brackets or with a sign, a number stands for a column too.
       if (usesIn(tokens, expression, []).length === 0) refuse('it is sorted by what names no column');
       if (own.some(({ text: one }) => one === '?')) refuse('a parameter without a name stands in its ORDER BY');
       columns.push(text.sql.slice(first?.start, last?.end));
@@ -45,9 +44,13 @@ export function orderOf(text: SelectText, reading: CoreReading, width: number): 
 function outputAt(tokens: readonly Token[], span: Span, { outputs, core, scope }: CoreReading): number | undefined {
   const [only] = tokens.slice(span.from, span.to);
   if (span.to - span.from === 1 && only?.type === 'number') {
-    const at = Number(only.text) - 1;
+    const at = placeOf(only) ?? refuse('it is sorted by a number that is no place');
     return outputs[at] === undefined ? refuse('a term of its ORDER BY was not understood') : at;
   }
+  // In brackets or with a sign, a number stands for a column too.
+  const own = tokens.slice(span.from, span.to);
+  if (own.every(({ type, text }) => type === 'number' || '()+-'.includes(text)))
+    refuse('it is sorted by what names no column');
   const use = columnReference(tokens, span);
   if (use === undefined) return sameText(tokens, span, outputs);
   if (use.source === undefined) {

@@ -34,11 +34,17 @@ export function outputsOf(tokens: readonly Token[], core: Core, scope: Scope): O
   });
 }
 
+/** The result column that a number stands for in GROUP BY and ORDER BY, counted from 0; `2.0` is a value. */
+export const placeOf = ({ text }: Token): number | undefined => (/^\d+$/.test(text) ? Number(text) - 1 : undefined);
+
 /** A term of GROUP BY: a column, the place of a result column, or its name. */
 export function groupedBy(tokens: readonly Token[], span: Span, scope: Scope, outputs: readonly Output[]): Named {
   const [only] = tokens.slice(span.from, span.to);
-  if (span.to - span.from === 1 && only?.type === 'number')
-    return outputs[Number(only.text) - 1]?.named ?? refuse('a term of its GROUP BY was not understood');
+  if (span.to - span.from === 1 && only?.type === 'number') {
+    const place = placeOf(only);
+    if (place === undefined) return 'computed';
+    return outputs[place]?.named ?? refuse('a term of its GROUP BY was not understood');
+  }
   const use = columnReference(tokens, span);
   if (use === undefined) return 'computed';
   const meaning = meaningOf({ ...use, orLiteral: false }, scope);

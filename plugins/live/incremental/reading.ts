@@ -45,7 +45,7 @@ export interface CoreReading {
   /** The terms of GROUP BY. */
   readonly groups: readonly { readonly named: Named; readonly span: Span }[];
   /** All rows become one. */
-  readonly aggregated: boolean;
+  readonly aggregated: false | 'perhaps' | 'surely';
   readonly nested: readonly NestedReading[];
   /** Columns of SELECTs around it. */
   readonly outerRefs: readonly Found[];
@@ -118,6 +118,7 @@ export class Reading {
       ...(core.having === undefined ? [] : [core.having]),
       ...orderBy,
     ];
+    this.#assertOwnAggregates(tokens, core, expressions, scope);
     const outerRefs = [
       ...this.#outerColumns(tokens, core, expressions, scope),
       ...nested.flatMap(({ arms }) => arms.flatMap((arm) => arm.outerRefs)),
@@ -129,7 +130,7 @@ export class Reading {
       demands,
       outputs,
       groups,
-      aggregated: core.groupBy.length === 0 && this.#aggregates(tokens, core, orderBy),
+      aggregated: core.groupBy.length > 0 ? false : this.#aggregates(tokens, core, orderBy),
       nested,
       outerRefs,
     };
@@ -233,14 +234,30 @@ export class Reading {
     );
   }
 
-  #aggregates(tokens: readonly Token[], core: Core, orderBy: readonly Span[]): boolean {
+  #aggregates(tokens: readonly Token[], core: Core, orderBy: readonly Span[]): CoreReading['aggregated'] {
     const { aggregates } = this.#schema.functions;
     const columns = core.columns.flatMap((column) => (column.kind === 'expression' ? [column.expression] : []));
     const spans = [...columns, ...orderBy, ...(core.having === undefined ? [] : [core.having])];
-    return spans.some((span) => {
-      const names = functionsOf(tokens, span) ?? refuse('an expression of it was not understood');
-      return names.some((name) => aggregates.has(name));
-    });
+    const names = spans.flatMap(
+      (span) => functionsOf(tokens, span) ?? refuse('an expression of it was not understood'),
+    );
+    const found = names.filter((name) => aggregates.has(name));
+    if (found.length === 0) return false;
+    // With two arguments these are no aggregates.
+    return found.some((name) => name !== 'min' && name !== 'max') ? 'surely' : 'perhaps';
+  }
+
+  /** `(SELECT sum(outer.x))` is a sum of the SELECT around it. */
+  #assertOwnAggregates(tokens: readonly Token[], core: Core, expressions: readonly Span[], scope: Scope): void {
+    if (scope.outer === undefined) return;
+    const { aggregates } = this.#schema.functions;
+    const skipped = core.subqueries.map(({ span }) => span);
+    for (const use of expressions.flatMap((span) => usesIn(tokens, span, skipped))) {
+      if (!use.insideOf.some((name) => aggregates.has(name))) continue;
+      const meaning = meaningOf(use, scope);
+      if (meaning.kind === 'column' && meaning.found.scope !== scope)
+        refuse('an aggregate in a subquery names a column of the SELECT around it');
+    }
   }
 }
 

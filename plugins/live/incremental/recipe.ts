@@ -79,6 +79,7 @@ function recipeOf(text: SelectText, width: number, schema: Schema): Recipe {
     select.offset === undefined ? undefined : (valueAt(tokens, select.offset) ?? refuse('its OFFSET is worked out'));
   let order: Order | undefined;
   let switches: readonly Switch[] = [];
+  for (const core of select.arms) assertNumbersFirst(text, core);
   const arms = select.arms.map((core, index): Arm & { readonly ref: ColumnRef } => {
     const { reading, root, occurrences } = readArm(text, core, schema);
     if (isOrdered) order = orderOf(text, reading, width);
@@ -100,6 +101,13 @@ function recipeOf(text: SelectText, width: number, schema: Schema): Recipe {
     switches,
     isRenumbered: arms.some(({ ref }) => isHiddenRowid(ref.column)),
   };
+}
+
+/** A parameter that is added takes the next free number, and `?2` behind it would be the same one. */
+function assertNumbersFirst({ tokens }: SelectText, { where, fromEnd }: Core): void {
+  const added = where?.to ?? fromEnd;
+  const isNumbered = ({ type, text }: Token): boolean => type === 'parameter' && text.startsWith('?') && text !== '?';
+  if (tokens.slice(added).some(isNumbered)) refuse('a numbered parameter stands behind its WHERE');
 }
 
 function readArm(

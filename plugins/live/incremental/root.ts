@@ -65,6 +65,7 @@ export function chooseRoot(
 function candidatesOf({ core, groups, outputs, scope, aggregated }: CoreReading): ColumnRef[] {
   if (scope.sources.length === 0) refuse('it reads no table');
   if (aggregated) refuse('it makes one row of all');
+  if (core.distinct && groups.length > 0) refuse('it is DISTINCT and grouped');
   if (groups.length > 0) return refs(groups);
   if (core.distinct) return refs(outputs);
   return scope.sources.flatMap(({ occurrence, columns }) => {

@@ -29,7 +29,7 @@ export function assertSteady(
 function assertOneRow({ arms }: NestedReading): void {
   const [only, ...more] = arms;
   if (only === undefined || more.length > 0) refuse('a subquery of it may have several rows');
-  if (only.aggregated) return;
+  if (only.aggregated === 'surely') return;
   const settled = new Settled(only.demands, only.scope, []);
   const isOne = only.scope.sources.every(({ occurrence }) => occurrence !== undefined && settled.hasAll(occurrence));
   if (!isOne) refuse('a subquery of it may have several rows, of which it takes the first');
@@ -74,7 +74,7 @@ function assertGrouped(
   const terms = new Set(groups.map(({ span }) => foldedTextOf(tokens, span)));
   const expressions = outputs.flatMap(({ expression }) => expression ?? []);
   for (const span of [...expressions, ...(core.having === undefined ? [] : [core.having]), ...orderBy])
-    if (!terms.has(foldedTextOf(tokens, span))) assertExpression(span);
+    if (!isTerm(span)) assertExpression(span);
   for (const { named, expression } of outputs)
     if (expression === undefined && !isSettled(named)) refuse('it takes columns that it is not grouped by');
   for (const { place, arms } of nested) {
@@ -82,6 +82,11 @@ function assertGrouped(
     const outer = arms.flatMap((arm) => arm.outerRefs).filter((found) => found.scope === scope);
     if (!outer.every((found) => isSettled(found.named)))
       refuse('a subquery of it names a column that it is not grouped by');
+  }
+
+  /** Two parameters without a name are two values. */
+  function isTerm(span: Span): boolean {
+    return terms.has(foldedTextOf(tokens, span)) && !tokens.slice(span.from, span.to).some(({ text }) => text === '?');
   }
 
   function columns(
