@@ -1,0 +1,48 @@
+/**
+ * Counts of everything that is registered with a host, and the difference of two counts in sentences.
+ *
+ * Invariant: two counts of a host at rest, with nothing loaded or unloaded between them, are equal.
+ */
+import type { CapsuleStats } from '../../../plugins/capsule/types.ts';
+import type { LiveStats } from '../../../plugins/live/types.ts';
+import { isMovable } from '../host-clock.ts';
+import type { KernelTestHost } from '../test-host.ts';
+
+/** What is counted → how many, or which. */
+export type Census = ReadonlyMap<string, number>;
+
+/** Waits for the host to come to rest, and counts. */
+export async function census(host: KernelTestHost): Promise<Census> {
+  await host.settled();
+  const { bus, hooks } = host.kernel;
+  const listeners = Object.values(bus.owners()).reduce((sum, count) => sum + count, 0);
+  const counts = new Map<string, number>([['listeners on the bus', listeners]]);
+  for (const [name, hook] of Object.entries(hooks)) counts.set(`taps of hook ${name}`, (hook as CountedHook).count());
+  const { services } = host.plugins.inspect();
+  for (const { name } of services) counts.set(`the service '${name}'`, 1);
+  if (isMovable(host.clock) && 'pending' in host.clock) counts.set('timers on the clock', Number(host.clock.pending));
+  if (services.some(({ name }) => name === 'capsule')) {
+    const stats = host.use<{ stats(): CapsuleStats }>('capsule').stats();
+    counts.set('watchers of tables', stats.watchers);
+    counts.set('subscriptions to tables', stats.subscriptions.length);
+  }
+  if (services.some(({ name }) => name === 'live')) {
+    const stats = host.use<{ stats(): LiveStats }>('live').stats();
+    counts.set('watchers of queries', stats.watchers);
+    counts.set('subscriptions to queries', stats.subscriptions.length);
+  }
+  return counts;
+}
+
+interface CountedHook {
+  count(): number;
+}
+
+/** What there is more of than before, in sentences. `when` ends them: `after it had stopped`. */
+export function surplus(before: Census, after: Census, when: string): readonly string[] {
+  return [...after].flatMap(([what, count]) => {
+    const more = count - (before.get(what) ?? 0);
+    if (more <= 0) return [];
+    return [what.startsWith('the service') ? `${what} is there ${when}` : `${more} ${what} too many ${when}`];
+  });
+}
