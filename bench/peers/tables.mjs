@@ -9,9 +9,9 @@ export function number(value) {
 }
 
 /**
- * @param {{ date: string, machine: string, node: string, versions: Record<string, string>, cells: Record<string, any>[] }} report
+ * @param {{ date: string, machine: string, node: string, versions: Record<string, string>, cells: Record<string, any>[], note?: string }} report
  */
-export function tables({ date, machine, node, versions, cells }) {
+export function tables({ date, machine, node, versions, cells, note }) {
   const names = [...new Set(cells.map((cell) => cell.peer))];
   const cell = (peer, phase) => cells.find((one) => one.peer === peer && one.phase === phase);
   const notes = [];
@@ -59,6 +59,7 @@ export function tables({ date, machine, node, versions, cells }) {
   const measured = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return [
     `Measured on ${date}: ${machine}, shared with other work; Node ${node}, ${measured.join(', ')}.`,
+    ...(note === undefined ? [] : [note]),
     'Times are medians in ms; (file) keeps its data on disk, (memory) only in the process.',
     '',
     '| | one write, unwatched | write → callback, 10,000 of 100,000 rows | callbacks by 20 writes outside | write → callback, LEFT JOIN + COUNT + GROUP BY | bulk insert, rows/s | the same until the callback |',
