@@ -10,8 +10,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 20_000,
     pool: 'forks',
-    // Many tests wait for other processes, so one more than there are cores keeps them busy.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests start programs of their own beside them.
+    maxWorkers: availableParallelism(),
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 });

@@ -57,7 +57,8 @@ export class Ledger {
       .pluck();
     this.#insert = db.prepare(
       `INSERT OR IGNORE INTO _capsule_transactions(id, first_seq, last_seq, started_at, completed_at, status, event_count, source)
-       VALUES (?, ?, ?, ?, ?, 'committed', ?, ?)`,
+       SELECT ?, ?, ?, ?, ?, 'committed', ?, ?
+       WHERE NOT EXISTS (SELECT 1 FROM _capsule_transactions WHERE first_seq = ?)`,
     );
     this.#inRange = db
       .prepareRead(
@@ -257,6 +258,7 @@ export class Ledger {
       span.completedAt,
       span.last - span.first + 1,
       span.source,
+      span.first,
     );
   }
 }
