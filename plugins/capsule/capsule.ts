@@ -222,8 +222,9 @@ export class Capsule implements CapsuleService {
     const listens = { has: (id: string): boolean => this.#delivery.has(id) || this.#reactions.has(id) };
     const nobody = this.#delivery.empty && this.#reactions.empty;
     const routed = nobody ? new Map<string, ChangeEvent[]>() : this.#router.route(from, to, { only: listens });
+    this.#reactions.hold(from, routed);
     const waiting = this.#delivery.deliver(to, routed);
-    this.#reactions.deliver(from, routed);
+    this.#reactions.wakeAll();
     this.#upkeep.storeSoon();
     return this.#followers.deliver(from, to, waiting);
   }

@@ -109,17 +109,18 @@ export class Reactions {
     this.#idle();
   }
 
-  /** The changes after `from` are there, and concern these watchers. */
-  deliver(from: number, routed: Routed): void {
+  /**
+   * The changes after `from` concern these watchers. Told before the common position moves over them: a cursor that is not
+   * held back would go along, and might be stored there by whoever writes meanwhile.
+   */
+  hold(from: number, routed: Routed): void {
     for (const id of routed.keys()) {
       const running = this.#byWatcher.get(id);
       if (running !== undefined) running.at ??= from;
     }
-    // Also those that were added while changes from before were still to be delivered.
-    for (const running of this.#all) if (running.at !== undefined) this.#wake(running);
   }
 
-  /** Lets everybody look again: this host may have become the one that runs reactions. */
+  /** Lets everybody look again: there are new changes, or this host has become the one that runs reactions. */
   wakeAll(): void {
     for (const running of this.#all) this.#wake(running);
   }
