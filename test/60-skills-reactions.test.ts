@@ -197,6 +197,29 @@ describe('on_data_changed', () => {
     expect(host.logged().filter((line) => line === 'activate')).toHaveLength(2);
   });
 
+  it('is failed, and tried again, when it cannot be started anew after a kill', async () => {
+    const host = await skillHost({ schema: SCHEMA, lua: { limits: { time: '100ms' } } });
+    let [mayStart, loop] = [true, true];
+    host.skills.registerFunction('may_start', () => mayStart);
+    host.skills.registerFunction('must_loop', () => loop);
+    const main = `function on_activate() assert(may_start(), "not now") glyphcase.watch("orders", function(e)
+      while must_loop() do end for i = 1, #e do glyphcase.insert("seen", { what = "watched " .. e[i].row_id }) end end) end`;
+    const functions = ['may_start', 'must_loop'];
+    await loadSkill(host, 'demo', main, { permissions: { ...MANIFEST.permissions, functions } });
+    mayStart = false;
+    host.run('INSERT INTO orders(id) VALUES (1)');
+    await host.rest();
+    expect(host.skills.get('demo')).toMatchObject({ state: 'failed' });
+    expect(host.skills.why('demo').join()).toContain('not now');
+    [mayStart, loop] = [true, false];
+    await host.clock.advance(1000);
+    await host.rest();
+    expect(host.skills.get('demo')).toMatchObject({ state: 'active' });
+    host.run('INSERT INTO orders(id) VALUES (2)');
+    await host.rest();
+    expect(seen(host)).toEqual(['watched 2']);
+  });
+
   it('is stopped when reactions trigger each other without end', async () => {
     const host = await skillHost({ schema: SCHEMA });
     await loadSkill(host, 'ping', reaction('glyphcase.insert("orders", { status = "x" })'), MANIFEST);

@@ -27,8 +27,8 @@ const LUA: Readonly<Record<string, readonly [main: string, says: RegExp, manifes
     /quarantined.*without end/,
   ],
   'watch-loop': [
-    'function on_activate() glyphcase.execute("CREATE TABLE mine(a)") glyphcase.watch("mine", function(e) for i = 1, 2 * #e do glyphcase.insert("mine", {}) end end) glyphcase.insert("mine", {}) end',
-    /quarantined.*without end/,
+    'function on_activate() glyphcase.execute("CREATE TABLE IF NOT EXISTS mine(a)") glyphcase.watch("mine", function(e) for i = 1, 2 * #e do glyphcase.insert("mine", {}) end end) glyphcase.insert("mine", {}) end',
+    /quarantined.*(without end|time limit)/,
   ],
   'reads-secrets': [
     'function on_activate() glyphcase.query("SELECT * FROM secrets") end',
@@ -119,6 +119,8 @@ test('the host lives, the good skill handles every row once, each hostile one is
   for (let round = 0; round < 40; round++) {
     lines = await list();
     if (silent().length === 0) break;
+    // One that was let in late has not seen a change yet.
+    write();
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   expect(silent().map((id) => lines.find((line) => line.startsWith(`${id} `)) ?? id)).toEqual([]);

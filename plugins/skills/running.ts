@@ -34,6 +34,8 @@ export interface RunningOptions {
   readonly reactionSucceeded: () => void;
   /** Its hooks fail so badly that nobody can write any more. */
   readonly quarantine: (error: Error, failures: number) => void;
+  /** Its state was killed and cannot be made anew: nothing of it runs any more. */
+  readonly lost: (error: unknown) => void;
 }
 
 export class Running {
@@ -202,7 +204,7 @@ export class Running {
       try {
         if (this.#live && db.sqlite.open) await inLua(db, () => this.instance());
       } catch (error) {
-        this.runtime.logs.add(this.id, 'error', `It could not be started again: ${messageOf(error)}`, error);
+        this.#options.lost(error);
       } finally {
         this.#reviving = false;
       }

@@ -12,6 +12,7 @@ import { afterFailedStart, pauseAfter } from './failures.ts';
 import { readFolder } from './folder.ts';
 import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
+import { Operations } from './operations.ts';
 import { complete } from './permissions.ts';
 import { reportOf, sentencesOf } from './report.ts';
 import { approvalOf, missingAfterAll, unmet } from './requirements.ts';
@@ -38,7 +39,7 @@ export class Skill {
   readonly #status: Status;
   #running: Running | undefined;
   readonly #retry: Retry;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #operations = new Operations();
   /** Something outside its folder is missing. */
   #blocked = false;
   #gone = false;
@@ -140,23 +141,18 @@ export class Skill {
   }
 
   /** Resolves when none of its operations is under way. */
-  async settled(): Promise<void> {
-    for (let last: unknown; last !== this.#queue;) {
-      last = this.#queue;
-      await last;
-    }
+  settled(): Promise<void> {
+    return this.#operations.settled();
   }
 
   #enqueue(operation: () => Promise<void> | void): Promise<void> {
-    const next = this.#queue.then(async () => {
+    return this.#operations.add(async () => {
       try {
         if (!this.#gone) await operation();
       } catch (error) {
         this.#fail(error);
       }
     });
-    this.#queue = next;
-    return next;
   }
 
   async #refresh({ again, quietly = false, force = false }: RefreshOptions): Promise<void> {
@@ -232,15 +228,17 @@ export class Skill {
   }
 
   #runningOf(folder: SkillFolder, manifest: Manifest): Running {
-    return new Running({
+    const running: Running = new Running({
       runtime: this.#runtime,
       folder,
       manifest,
       granted: complete(manifest.permissions),
       reactionFailed: (error) => this.#reactionFailed(error),
-      reactionSucceeded: () => this.#reactionSucceeded(),
+      reactionSucceeded: () => this.#status.failures > 0 && this.#status.well(),
       quarantine: (error, failures) => this.#quarantine(error, failures),
+      lost: (error) => void this.#enqueue(() => this.#lost(running, error)),
     });
+    return running;
   }
 
   async #stop(): Promise<void> {
@@ -315,9 +313,11 @@ export class Skill {
     return pause;
   }
 
-  #reactionSucceeded(): void {
-    if (this.#status.failures === 0) return;
-    this.#status.well();
+  /** It had to be started anew and could not be: what is left of it is stopped, and its start tried again later. */
+  async #lost(running: Running, error: unknown): Promise<void> {
+    if (running !== this.#running) return;
+    await this.#stop();
+    this.#fail(error);
   }
 
   /** Takes it out of service at once: nothing of it runs any more, its cursor is kept. */
