@@ -9,8 +9,8 @@ import { fill, Naive, TASKS, USERS } from './live-workload.ts';
 import { withFolder } from './measure.ts';
 
 const SAMPLES = 750;
-/** So many, because it takes hundreds of writes until V8 has compiled what they run. */
-const WARM_UP = 750;
+/** So many, because it takes thousands of writes until V8 has compiled what they run. */
+const WARM_UP = 2500;
 /** A case that is slow is judged by fewer samples rather than waited for: ms in all. */
 const PATIENCE = 4000;
 

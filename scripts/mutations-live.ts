@@ -22,6 +22,7 @@ const order = of('order.ts');
 const reach = of('reach.ts');
 const board = of('switchboard.ts');
 const switches = of('switches.ts');
+const parameters = of('parameters.ts');
 const windows = of('window.ts');
 const incremental = of('incremental.ts');
 const sorted = of('sorted.ts');
@@ -166,6 +167,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'queries whose value says nothing are forgotten',
     'for (const query of this.#others) found.set(query, touched);',
   ),
+  parameters('a text in quotes is taken as it is written', `.replaceAll("''", "'")`, ''),
   switches(
     'tables on the way are taken for those with the column',
     'columns.get(parent) === parentColumn',

@@ -150,31 +150,27 @@ async function transact(host: LiveHost, { by, statements }: Transaction): Promis
   const all = (run: (sql: string) => void) => (): void => {
     for (const sql of statements) attempt(() => run(sql));
   };
+  const write = all((sql) => void db.run(sql));
+  const undone = (): Promise<void> =>
+    db
+      .transaction(() => {
+        write();
+        throw new Error('undone');
+      })
+      .catch(() => undefined);
   switch (by) {
     case 'host':
-      await db.transaction(all((sql) => void db.run(sql)));
+      await db.transaction(write);
       return;
-    case 'savepoint': {
+    case 'savepoint':
       await db.transaction(async () => {
-        all((sql) => db.run(sql))();
-        await db
-          .transaction(() => {
-            all((sql) => db.run(sql))();
-            throw new Error('undone');
-          })
-          .catch(() => undefined);
+        write();
+        await undone();
       });
       return;
-    }
-    case 'undone': {
-      await db
-        .transaction(() => {
-          all((sql) => db.run(sql))();
-          throw new Error('undone');
-        })
-        .catch(() => undefined);
+    case 'undone':
+      await undone();
       return;
-    }
     case 'raw': {
       db.sqlite.transaction(all((sql) => void db.sqlite.prepare(sql).run()))();
       return;

@@ -546,6 +546,21 @@ const RULES: readonly (readonly [rule: string, sql: string, changes: readonly st
     ['3'],
   ],
   [
+    'a value in the text',
+    "SELECT * FROM tasks WHERE title = 'it''s'",
+    ["UPDATE tasks SET title = 'it''s' WHERE k = 3", "UPDATE tasks SET title = 'its' WHERE id < 50"],
+  ],
+  [
+    'a number in the text',
+    'SELECT id, title FROM tasks WHERE user_id = 3',
+    ["UPDATE tasks SET title = 'x' WHERE user_id = 3", 'UPDATE tasks SET user_id = 3 WHERE user_id = 4'],
+  ],
+  [
+    'a value of another type in the text',
+    "SELECT id, title FROM tasks WHERE user_id = '3'",
+    ["UPDATE tasks SET title = 'x' WHERE user_id = 3", 'UPDATE tasks SET user_id = 9 WHERE user_id = 3'],
+  ],
+  [
     'the group of NULL',
     'SELECT user_id, count(*) AS n FROM tasks GROUP BY user_id',
     ['UPDATE tasks SET user_id = NULL WHERE id < 5', 'DELETE FROM tasks WHERE id < 3'],

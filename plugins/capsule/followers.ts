@@ -42,7 +42,9 @@ export class Followers {
   deliver(from: number, to: number, waiting: Promise<void> | undefined): Promise<void> | undefined {
     if (this.#all.size === 0) return waiting;
     const range = this.#range(from, to);
-    const pending = [...this.#all].flatMap((follower) => this.#isolated(() => follower.changed(range)) ?? []);
+    const pending: Promise<void>[] = [];
+    for (const follower of this.#all)
+      for (const one of this.#isolated(() => follower.changed(range)) ?? []) pending.push(one);
     if (pending.length === 0) return waiting;
     const theirs = withGrace(pending);
     return waiting === undefined ? theirs : Promise.all([waiting, theirs]).then(() => undefined);
@@ -62,8 +64,10 @@ export class Followers {
       from,
       to,
       visible(most) {
+        const read = to - from > most ? undefined : reader.readOn(from, most);
+        if (read !== undefined) return { end: Math.max(to, read.end), changes: read.changes };
         const end = Math.max(to, reader.end());
-        return { end, changes: end - from > Math.max(most, to - from) ? undefined : reader.read(from, end) };
+        return { end, changes: end > to ? undefined : reader.read(from, end) };
       },
       get origin() {
         const { id, source, completedAt } = ledger.spans(from, to).at(-1) as Span;

@@ -32,7 +32,7 @@ export interface LogSource {
 
 export class LogReader {
   readonly #source: LogSource;
-  readonly #statements = new Map<number, ReturnType<Database['prepare']>>();
+  readonly #statements = new Map<string, ReturnType<Database['prepare']>>();
   #widest = 1;
 
   constructor(source: LogSource) {
@@ -54,7 +54,19 @@ export class LogReader {
 
   /** The changes in `(from, to]`, in order of commit. */
   read(from: number, to: number): LoggedChange[] {
-    const rows = this.#rows(from, to);
+    return this.#changes(this.#rows('seq > ? AND seq <= ? ORDER BY seq', [from, to]), from, to);
+  }
+
+  /** The changes after `from`, and where they end; undefined when they are more than so many rows of the log. */
+  readOn(from: number, most: number): { readonly end: number; readonly changes: LoggedChange[] } | undefined {
+    // SQLite prepares a statement anew whenever a LIMIT is bound to it, so it stands in the text.
+    const rows = this.#rows(`seq > ? ORDER BY seq LIMIT ${most + 1}`, [from]);
+    if (rows.length > most) return undefined;
+    const end = (rows.at(-1)?.[0] as number | undefined) ?? from;
+    return { end, changes: this.#changes(rows, from, end) };
+  }
+
+  #changes(rows: readonly RawRow[], from: number, to: number): LoggedChange[] {
     const changes: LoggedChange[] = [];
     let pending: RawRow[] = [];
     let candidates: Candidate[] = [];
@@ -106,13 +118,13 @@ export class LogReader {
     return ordered;
   }
 
-  #rows(from: number, to: number): RawRow[] {
-    const rows = allExactRaw(this.#statement(this.#widest), [from, to]) as RawRow[];
-    return this.#wideEnough(rows, from, to);
+  #rows(which: string, params: readonly number[]): RawRow[] {
+    const rows = allExactRaw(this.#statement(this.#widest, which), params) as RawRow[];
+    return this.#isWideEnough(rows) ? rows : this.#rows(which, params);
   }
 
-  /** Another host may have logged a layout this one has not met; then the range is read again with room for it. */
-  #wideEnough(rows: RawRow[], from: number, to: number): RawRow[] {
+  /** Another host may have logged a layout this one has not met; then the range is to be read again with room for it. */
+  #isWideEnough(rows: readonly RawRow[]): boolean {
     const before = this.#widest;
     let last = -1;
     for (const row of rows) {
@@ -122,20 +134,19 @@ export class LogReader {
       const layout = this.#source.layout(id);
       this.widen(layout);
     }
-    return this.#widest > before ? this.#rows(from, to) : rows;
+    return this.#widest === before;
   }
 
-  #statement(width: number): ReturnType<Database['prepare']> {
-    let statement = this.#statements.get(width);
+  #statement(width: number, which: string): ReturnType<Database['prepare']> {
+    const key = `${width} ${which}`;
+    let statement = this.#statements.get(key);
     if (statement === undefined) {
       const slots = (prefix: string): string =>
         Array.from({ length: width }, (_, index) => `${prefix}${index}`).join(', ');
       statement = this.#source.db
-        .prepareRead(
-          `SELECT seq, table_id, op, ${slots('o')}, ${slots('n')} FROM main._capsule_log WHERE seq > ? AND seq <= ? ORDER BY seq`,
-        )
+        .prepareRead(`SELECT seq, table_id, op, ${slots('o')}, ${slots('n')} FROM main._capsule_log WHERE ${which}`)
         .raw();
-      this.#statements.set(width, statement);
+      this.#statements.set(key, statement);
     }
     return statement;
   }

@@ -17,7 +17,8 @@ export interface Dependency {
 }
 
 /** As SQLite folds names: ASCII letters only. */
-export const fold = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+export const fold = (name: string): string =>
+  /[A-Z]/.test(name) ? name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : name;
 
 /** @throws GC_BAD_ARGUMENT, GC_WRITE_IN_QUERY, GC_NOT_WATCHABLE */
 export function assertWatchable(access: Access, sql: string): void {

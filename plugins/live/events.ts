@@ -45,14 +45,15 @@ function rowIdOf({ values, columns }: ResultRow, key: ResultKey | undefined): Ch
 
 /** A row that only moved has none. */
 function changedColumns(old: ResultRow, now: ResultRow): string[] {
-  const before = new Map(old.columns.shown.map((index) => [old.columns.names[index] as string, old.values[index]]));
-  const names = now.columns.shown
-    .filter((index) => {
-      const name = now.columns.names[index] as string;
-      const isSame = before.has(name) && sameValue(before.get(name), now.values[index]);
-      before.delete(name);
-      return !isSame;
-    })
-    .map((index) => now.columns.names[index] as string);
-  return [...names, ...before.keys()];
+  const { names, shown } = now.columns;
+  if (old.columns === now.columns)
+    return shown.filter((at) => !sameValue(old.values[at], now.values[at])).map((at) => names[at] as string);
+  const before = new Map(old.columns.shown.map((at) => [old.columns.names[at] as string, old.values[at]]));
+  const changed = shown.filter((at) => {
+    const name = names[at] as string;
+    const isSame = before.has(name) && sameValue(before.get(name), now.values[at]);
+    before.delete(name);
+    return !isSame;
+  });
+  return [...changed.map((at) => names[at] as string), ...before.keys()];
 }

@@ -68,13 +68,13 @@ interface Updates {
 
 function updatesOf(changes: readonly LoggedChange[]): Updates {
   const changed = new Set<string>();
-  let known: Set<string> | undefined;
+  let known: ReadonlySet<string> | undefined;
   let layout: LoggedChange['layout'] | undefined;
   let others = false;
   for (const change of changes) {
     if (change.layout !== layout) {
       layout = change.layout;
-      const names = new Set(layout.columns.map(({ name }) => fold(name)));
+      const names = namesOf(layout);
       known = known === undefined ? names : known.intersection(names);
     }
     const { columns } = change.layout;
@@ -86,6 +86,15 @@ function updatesOf(changes: readonly LoggedChange[]): Updates {
     });
   }
   return { changed, known: known ?? new Set(), others };
+}
+
+const names = new WeakMap<LoggedChange['layout'], ReadonlySet<string>>();
+
+/** Folded names of a layout's columns. */
+function namesOf(layout: LoggedChange['layout']): ReadonlySet<string> {
+  let known = names.get(layout);
+  if (known === undefined) names.set(layout, (known = new Set(layout.columns.map(({ name }) => fold(name)))));
+  return known;
 }
 
 /** An UPDATE that leaves a row as it was is logged, and is no change. */

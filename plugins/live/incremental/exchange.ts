@@ -16,6 +16,8 @@ export function exchange(
   columns: Columns,
   isPlaced: (row: ResultRow, values: Values) => boolean = () => true,
 ): Exchange {
+  const simple = exchangeOne(fresh, parts, columns, isPlaced);
+  if (simple !== undefined) return simple;
   const gone: ResultRow[] = [];
   const came: ResultRow[] = [];
   const moved: (readonly [ResultRow, Values])[] = [];
@@ -48,6 +50,27 @@ export function exchange(
   return gone.length === 0 || came.length === 0 || next.length === 1
     ? { gone, came, moved, parts: next }
     : acrossParts({ gone, came, moved, parts: next }, columns);
+}
+
+const NOTHING: Exchange = { gone: [], came: [], moved: [], parts: [] };
+
+/** Most exchanges: one part was reached, which had one row and has one. */
+function exchangeOne(
+  fresh: Fresh,
+  parts: Parts,
+  columns: Columns,
+  isPlaced: (row: ResultRow, values: Values) => boolean,
+): Exchange | undefined {
+  const [only] = fresh;
+  if (only === undefined || fresh.size !== 1) return undefined;
+  const [part, now] = only;
+  const old = parts.of(part);
+  const [row] = old;
+  const [values] = now;
+  if (old.length !== 1 || now.length !== 1 || row === undefined || values === undefined) return undefined;
+  if (sameValues(row.values, values, columns.shown)) return isPlaced(row, values) ? NOTHING : undefined;
+  const next = new ResultRow(columns, values);
+  return { gone: [row], came: [next], moved: [], parts: [[part, [next]]] };
 }
 
 function acrossParts({ gone, came, moved, parts }: Exchange, columns: Columns): Exchange {

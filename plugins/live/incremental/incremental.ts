@@ -222,12 +222,12 @@ const areIntegers = (keys: Keys): boolean => {
   return true;
 };
 
-function* rowsOf({ one, many }: PreparedArm, params: readonly unknown[], keys: Keys): Iterable<Values> {
-  if (keys.size > FEW && areIntegers(keys)) {
-    yield* readAll(many, withNamed(params, { [KEYS]: JSON.stringify([...keys.values()]) }));
-    return;
-  }
-  for (const value of keys.values()) yield* readAll(one, withNamed(params, { [KEY]: bindable(value) }));
+function rowsOf({ one, many }: PreparedArm, params: readonly unknown[], keys: Keys): readonly Values[] {
+  if (keys.size > FEW && areIntegers(keys))
+    return readAll(many, withNamed(params, { [KEYS]: JSON.stringify([...keys.values()]) }));
+  const rowsOfOne = (value: SqlValue): readonly Values[] => readAll(one, withNamed(params, { [KEY]: bindable(value) }));
+  const [only] = keys.values();
+  return keys.size === 1 ? rowsOfOne(only as SqlValue) : [...keys.values()].flatMap(rowsOfOne);
 }
 
 function describe(arms: readonly Arm[]): string {

@@ -20,6 +20,14 @@ export function valueAt(tokens: readonly Token[], { from, to }: Span): ValueOf |
   return (params) => params[position] as SqlValue | undefined;
 }
 
+/** A text in quotes; undefined when it is something else. */
+export function textAt(tokens: readonly Token[], { from, to }: Span): ValueOf | undefined {
+  const token = tokens[from];
+  if (token?.type !== 'string' || to - from !== 1) return undefined;
+  const text = token.text.slice(1, -1).replaceAll("''", "'");
+  return () => text;
+}
+
 /** The parameters that are bound by name, numbers included. */
 export function named(params: readonly unknown[]): Readonly<Record<string, unknown>> | undefined {
   const last = params.at(-1);

@@ -44,7 +44,7 @@ export class Switchboard {
     if (this.#switch === undefined) return undefined;
     const { columns, open } = this.#switch;
     if (open.some(({ name }) => touched.of(name).length > 0)) return undefined;
-    const changes = new Map<unknown, Set<LoggedChange>>();
+    const changes = new Map<unknown, LoggedChange[]>();
     for (const { table, column } of columns) {
       for (const change of touched.of(table.name)) {
         const at = placeOf(change.layout, column);
@@ -59,7 +59,7 @@ export class Switchboard {
     for (const [key, some] of changes) {
       const queries = this.#byValue.get(key);
       if (queries === undefined) continue;
-      const part = some.size === touched.size ? touched : new Touched([...some]);
+      const part = some.length === touched.size ? touched : new Touched(some);
       for (const query of queries) found.set(query, part);
     }
     for (const query of this.#others) found.set(query, touched);
@@ -79,8 +79,9 @@ export class Switchboard {
   }
 }
 
-function add(changes: Map<unknown, Set<LoggedChange>>, key: unknown, change: LoggedChange): void {
+/** The images of one change come one after the other, and count once. */
+function add(changes: Map<unknown, LoggedChange[]>, key: unknown, change: LoggedChange): void {
   const some = changes.get(key);
-  if (some === undefined) changes.set(key, new Set([change]));
-  else some.add(change);
+  if (some === undefined) changes.set(key, [change]);
+  else if (some.at(-1) !== change) some.push(change);
 }

@@ -1,13 +1,14 @@
 /**
- * Columns that must be equal to a value which the query is given: by them, of queries that differ in their parameters only,
- * those are found that a change can concern.
+ * Columns that must be equal to a value, a parameter or one in the text: by them, of queries that differ in their parameters
+ * only, those are found that a change can concern, and of many changes those that can concern a query.
  *
  * Invariant: a changed row with another value there is part of no row of the result, before or after.
  */
 import type { CoreReading } from './reading.ts';
 import type { Column, Table } from './catalog.ts';
+import type { Span } from '../select/types.ts';
 import type { Occurrence } from './names.ts';
-import { valueAt } from './parameters.ts';
+import { textAt, valueAt } from './parameters.ts';
 import type { ValueOf } from './parameters.ts';
 
 export interface Switch {
@@ -19,9 +20,15 @@ export interface Switch {
   readonly open: readonly Table[];
 }
 
+/** Those by parameters first: they tell queries apart. */
 export function switchesOf({ tokens, demands }: CoreReading, occurrences: readonly Occurrence[]): Switch[] {
-  return demands.constants.flatMap(({ ref, value }) => {
-    const found = tokens[value.from]?.type === 'parameter' ? valueAt(tokens, value) : undefined;
+  const isParameter = (value: Span): boolean => tokens[value.from]?.type === 'parameter';
+  const constants = [
+    ...demands.constants.filter(({ value }) => isParameter(value)),
+    ...demands.constants.filter(({ value }) => !isParameter(value)),
+  ];
+  return constants.flatMap(({ ref, value }) => {
+    const found = valueAt(tokens, value) ?? textAt(tokens, value);
     if (found === undefined) return [];
     const columns = new Map([[ref.occurrence, ref.column]]);
     for (let grown = true; grown;) {
