@@ -75,6 +75,11 @@ export const MUTATIONS: readonly Mutation[] = [
     'readings.length === 1 && !first.aggregated',
     'readings.length === 1',
   ),
+  reading(
+    'LIKE in a LEFT JOIN is allowed',
+    "if (isLike || this.#likes > before.likes) refuse('a LEFT JOIN of it depends on LIKE');",
+    'void isLike;',
+  ),
   reading('IN links columns of different types', '|| !isComparable(member.column, operand.named.column)'),
   reading(
     'LIMIT in FROM is allowed',

@@ -116,7 +116,7 @@ function assertGrouped(
   }
 }
 
-const hasWord = (tokens: readonly Token[], { from, to }: Span, word: string): boolean =>
+export const hasWord = (tokens: readonly Token[], { from, to }: Span, word: string): boolean =>
   tokens.slice(from, to).some((token) => isKeyword(token, word));
 
 /** `min(v)`, `max(t.v)`: of values that are equal, nobody can tell which one it gives. */
