@@ -85,6 +85,19 @@ describe('what SQL means', () => {
     await follow(host, sql, ["INSERT OR REPLACE INTO t VALUES (1, 1, 5, 'a')", 'DELETE FROM t WHERE id = 2']);
   });
 
+  test('twins that change places again', async () => {
+    const host = openLiveHost({
+      schema:
+        'CREATE TABLE t(id INTEGER PRIMARY KEY, x, k); INSERT INTO t VALUES (1, 1, 0), (2, 1, 1), (3, 2, 1), (4, 3, 9)',
+    });
+    await follow(host, 'SELECT x FROM t ORDER BY k DESC, id', [
+      'UPDATE t SET k = 1 WHERE id = 1',
+      'UPDATE t SET k = 0 WHERE id = 1',
+      'UPDATE t SET k = 0 WHERE id = 2',
+      'UPDATE t SET k = 10 - k',
+    ]);
+  });
+
   test('LIKE beside a LEFT JOIN keeps its difference small', () => {
     const host = openLiveHost({ schema: SCHEMA });
     const sql = "SELECT a.id, b.s FROM t a LEFT JOIN t b ON b.id = a.x WHERE a.s LIKE 'a%'";

@@ -44,9 +44,9 @@ export class Ordered implements Body {
       terms,
     );
     if (now === undefined) return undefined;
+    for (const [part, list] of next) parts.set(part, list);
     // The same rows, as far as they are shown.
     if (moved.length === gone.length && moved.length === came.length) {
-      for (const [part, list] of next) parts.set(part, list);
       keepShown({ rows: now, parts, partOf: this.#partOf }, rows, 0);
       if (now.every((row, at) => row === rows[at])) return false;
     }
@@ -57,9 +57,7 @@ export class Ordered implements Body {
       // Of rows that look the same, only all rows together tell which have moved.
       ...(moved.length > 0 ? {} : { changes: (keys) => changesOf(old, placesOf(came, now, terms), keys, true) }),
     });
-    if (!isDone) return undefined;
-    for (const [part, list] of next) parts.set(part, list);
-    return true;
+    return isDone ? true : undefined;
   }
 }
 
