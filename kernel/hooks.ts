@@ -142,14 +142,19 @@ export interface KernelHooks {
   readonly beforeSchemaChange: Hook<[string], void>;
   /** The schema-changing script has run; still inside its transaction. */
   readonly afterSchemaChange: Hook<[string], void>;
-  /** Returns the data to insert; a tap that returns undefined leaves it as it was. */
+  /** A row is about to be inserted. Returns the data to insert; a tap that returns undefined leaves it as it was. */
   readonly beforeInsert: Hook<[Data, RowTarget], Data>;
+  /** A row is about to be updated. Returns the columns to write; a tap that returns undefined leaves them as they were. */
   readonly beforeUpdate: Hook<[Data, RowTarget], Data>;
-  /** Refuses by throwing, or by returning a sentence that says why. */
+  /** A row is about to be inserted, as `beforeInsert` left it. Refuses by throwing, or by returning a sentence that says why. */
   readonly validateInsert: Hook<[RowTarget, Data], string | undefined>;
+  /** A row is about to be updated, as `beforeUpdate` left it. Refuses like `validateInsert`. */
   readonly validateUpdate: Hook<[RowTarget, Data], string | undefined>;
+  /** A row is about to be deleted. Refuses like `validateInsert`. */
   readonly beforeDelete: Hook<[RowTarget], string | undefined>;
+  /** A plugin has become active, for the first time or again. Isolated. */
   readonly pluginActivated: Hook<[string], void>;
+  /** A plugin has stopped. Isolated. */
   readonly pluginDeactivated: Hook<[string], void>;
 }
 

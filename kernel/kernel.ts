@@ -15,7 +15,7 @@ import type { KernelHooks } from './hooks.ts';
 import { silentLogger } from './logger.ts';
 import type { Logger } from './logger.ts';
 import { createPluginHost } from './plugins/host.ts';
-import type { PluginHost } from './plugins/host.ts';
+import type { HostLimits, PluginHost } from './plugins/host.ts';
 
 export interface KernelOptions {
   readonly filename: string;
@@ -24,6 +24,8 @@ export interface KernelOptions {
   readonly clock?: Clock;
   /** How long to wait for another process's write lock, in ms. @defaultValue 5000 */
   readonly busyTimeout?: number;
+  /** How long plugins may take, and how often they may fail. */
+  readonly limits?: Partial<HostLimits>;
 }
 
 export interface Kernel {
@@ -41,12 +43,17 @@ export function createKernel(options: KernelOptions): Kernel {
   const logger = options.logger ?? silentLogger;
   const clock = options.clock ?? systemClock;
   const hooks = createHooks({
-    onError: (error, { hook, tap }) =>
-      logger.error(`The tap of ${tap} on hook ${hook} failed: ${messageOf(error)}`, { error }),
+    onError: (error, { hook, tap }) => {
+      logger.error(`The tap of ${tap} on hook ${hook} failed: ${messageOf(error)}`, { error, owner: tap });
+      plugins.faulted(tap, `a tap of ${hook}`, error);
+    },
   });
   const bus = createBus({
-    onError: (error, { channel, owner }) =>
-      logger.error(`A listener on ${channel} failed: ${messageOf(error)}`, { error, owner }),
+    onError: (error, { channel, owner }) => {
+      const whose = owner === '' ? '' : ` of ${owner}`;
+      logger.error(`A listener${whose} on ${channel} failed: ${messageOf(error)}`, { error, owner });
+      plugins.faulted(owner, `a listener on ${channel}`, error);
+    },
   });
   const db = openDatabase(options.filename, {
     hooks,
@@ -54,7 +61,15 @@ export function createKernel(options: KernelOptions): Kernel {
     logger,
     ...(options.busyTimeout === undefined ? {} : { busyTimeout: options.busyTimeout }),
   });
-  const plugins = createPluginHost({ bus, hooks, db, clock, logger, version: options.version });
+  const plugins: PluginHost = createPluginHost({
+    bus,
+    hooks,
+    db,
+    clock,
+    logger,
+    version: options.version,
+    limits: options.limits ?? {},
+  });
   let closing: Promise<readonly Error[]> | undefined;
   return {
     db,

@@ -3,7 +3,7 @@
  *
  * The built-in plugins use this door and no other.
  */
-import type { PluginDefinition } from '../kernel/plugins/types.ts';
+import type { PluginContext, PluginDefinition } from '../kernel/plugins/types.ts';
 
 export { ERRORS, GlyphError, isOutside, messageOf } from '../kernel/errors.ts';
 export type { ErrorCode, ErrorDetails } from '../kernel/errors.ts';
@@ -41,6 +41,21 @@ export type {
   TransactionOptions,
 } from '../kernel/database/types.ts';
 export type { Hook, KernelHooks, RowTarget, TapOptions } from '../kernel/hooks.ts';
+export type { Events, LeaseTerm, SkillStateChange, SlowStatement } from './events.ts';
+export type { StateChange as PluginStateChange } from '../kernel/plugins/state.ts';
+export type {
+  Batch,
+  CapsuleService,
+  CapsuleStats,
+  ChangeEvent,
+  EventHandler,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionStats,
+  Watcher,
+} from '../plugins/capsule/types.ts';
+export type { LiveService, LiveStats, QueryWatcher } from '../plugins/live/types.ts';
+export type { SkillReport, SkillsService } from '../plugins/skills/types.ts';
 export type { HostFunction, LuaFunction, LuaValue } from '../plugins/lua/types.ts';
 export type { CallLua, LuaExtension, LuaExtensionInstance, SkillHandle } from '../plugins/skills/extensions.ts';
 export type {
@@ -51,14 +66,21 @@ export type {
   PluginContext,
   PluginDefinition,
   PluginReport,
+  Reset,
+  Rollback,
+  RouteHandler,
+  RouteParams,
+  RowBatch,
+  RowChange,
   Scope,
   ScopeReport,
   UnitState,
   Versions,
+  WatchOptions,
 } from '../kernel/plugins/types.ts';
 
 /**
- * Declares a plugin and lets TypeScript infer the type of its config.
+ * Declares a plugin and lets TypeScript check its config, and the state that `snapshot` returns and `ctx.state` holds.
  *
  * @example
  * ```ts
@@ -69,6 +91,8 @@ export type {
  * });
  * ```
  */
-export function definePlugin<Config = unknown>(definition: PluginDefinition<Config>): PluginDefinition<Config> {
+export function definePlugin<Config = unknown, State = unknown>(
+  definition: PluginDefinition<Config, State> & { snapshot?(ctx: PluginContext<Config, State>): State },
+): PluginDefinition<Config, State> {
   return definition;
 }

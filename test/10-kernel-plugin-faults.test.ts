@@ -174,11 +174,15 @@ describe('time limits', () => {
         message: "plugin 'p': activate did not finish within 10 s",
       },
     });
-    expect([bus.count('x'), undone, host.inspect().units[0]?.zombies]).toEqual([0, ['early'], ['p#1']]);
+    expect([bus.count('x'), undone, host.inspect().abandoned]).toEqual([
+      0,
+      ['early'],
+      [{ plugin: 'p', instance: 'p#1', phase: 'activate', since: clock.now() }],
+    ]);
     gate.resolve();
     await settle();
     expect([state('p'), bus.count('x'), undone, late]).toEqual(['failed', 0, ['early', 'late'], ['GC_SCOPE_CLOSED']]);
-    expect([host.inspect().services, host.inspect().units[0]?.zombies]).toEqual([[], []]);
+    expect([host.inspect().services, host.inspect().abandoned]).toEqual([[], []]);
   });
 
   it('end a deactivate and a disposer that hang, naming both, and unload', async () => {

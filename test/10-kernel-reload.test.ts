@@ -143,7 +143,7 @@ describe('reload', () => {
       message: expect.stringMatching(/1.0.0 goes on running.*activate did not finish within 10 s/),
     });
     expect([bus.count('x'), host.use('p')]).toEqual([0, 'old']);
-    expect(host.inspect().units[0]?.zombies).toEqual(['p#2']);
+    expect(host.inspect().abandoned).toMatchObject([{ instance: 'p#2', phase: 'activate' }]);
   });
 
   it('never makes a registration that was taken back before it went live', async () => {

@@ -88,13 +88,19 @@ export function testHost(options: { version?: string; limits?: Partial<HostLimit
   const clock = fakeClock();
   const logger = memoryLogger();
   const faults: unknown[] = [];
-  const bus = options.bus ?? createBus({ onError: (error) => faults.push(error) });
-  const hooks = createHooks({ onError: (error) => faults.push(error) });
+  const fault = (owner: string, what: string, error: unknown): void => {
+    faults.push(error);
+    host.faulted(owner, what, error);
+  };
+  const bus =
+    options.bus ??
+    createBus({ onError: (error, { owner, channel }) => fault(owner, `a listener on ${channel}`, error) });
+  const hooks = createHooks({ onError: (error, { tap, hook }) => fault(tap, `a tap of ${hook}`, error) });
   const db = { filename: 'stub' } as Database;
   const states: string[] = [];
   bus.on('plugin:state', ({ id, from, to }: StateChange) => void states.push(`${id}: ${from} → ${to}`));
   const { version = '1.2.3', limits = {} } = options;
-  const host = createPluginHost({ bus, hooks, db, clock, logger, version, limits });
+  const host: PluginHost = createPluginHost({ bus, hooks, db, clock, logger, version, limits });
   return { host, bus, hooks, clock, logger, db, states, faults, state: (name) => host.get(name)?.state };
 }
 

@@ -249,7 +249,8 @@ export class KernelDatabase implements Database {
   /** Runs the queue in a transaction of its own. Another process's lock is no failure: the queue waits. */
   #runDeferred(): boolean {
     const queue = this.#deferred;
-    if (queue.length === 0) return true;
+    // What close() could not write, because a transaction stayed open, the next host clears away.
+    if (queue.length === 0 || !this.sqlite.open) return true;
     try {
       return this.#writer.bookkeeping(() => {
         this.#deferred = [];

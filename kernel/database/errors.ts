@@ -17,9 +17,15 @@ export function assertSynchronous(result: unknown): void {
 /** Something other than the transaction's owner ended it. */
 export function assertOpen(sqlite: BetterSqlite3.Database): void {
   if (sqlite.inTransaction) return;
+  if (!sqlite.open) throw closedInside();
   throw new GlyphError('GC_TRANSACTION', 'A statement ended the transaction by itself', {
     hint: 'Leave COMMIT, ROLLBACK and "OR ROLLBACK" to transaction().',
   });
+}
+
+/** The database was closed, and the transaction that was open is gone. */
+export function closedInside(): GlyphError {
+  return new GlyphError('GC_CLOSED', 'The database was closed while a transaction was open; nothing of it was written');
 }
 
 /** True for SQLITE_BUSY in all its kinds. */

@@ -15,7 +15,7 @@ import type { Transaction, TransactionOptions } from './types.ts';
 import { GlyphError } from '../errors.ts';
 import type { KernelHooks } from '../hooks.ts';
 import { sqlError } from '../sql/errors.ts';
-import { asError, assertOpen, assertSynchronous, isBusy, locked } from './errors.ts';
+import { asError, assertOpen, assertSynchronous, closedInside, isBusy, locked } from './errors.ts';
 import { Turn } from './turn.ts';
 
 /** One level of nesting: the outside (no transaction), a transaction, or a savepoint in it. */
@@ -112,6 +112,7 @@ export class Writer {
   ): Promise<T> {
     const frame = this.#frame();
     if (frame.transaction === undefined) return this.#exclusiveOutside(fn, options);
+    if (!this.#options.sqlite.open) return Promise.reject(closedInside());
     const { transaction } = frame;
     const run = (): T => (options.oneStatement === true ? fn(transaction) : this.savepoint(() => fn(transaction)));
     return this.#inTurn(frame, run);

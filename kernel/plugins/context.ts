@@ -12,13 +12,19 @@ import { GlyphError } from '../errors.ts';
 import type { Hook, KernelHooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
 import type { Disposer, PluginContext, PluginDefinition, Scope } from './types.ts';
+import type { Parking } from './parking.ts';
+import type { Routes } from './routes.ts';
 import { inRange } from './services.ts';
 import type { ServiceEntry, Services } from './services.ts';
+import { watchRows } from './watch.ts';
+import type { WatchParts } from './watch.ts';
 
 /** What a context stands on. */
 export interface ContextParts {
   readonly definition: PluginDefinition;
   readonly config: unknown;
+  /** What the instance before left behind, until this one is active. */
+  readonly state: () => unknown;
   /** Name of this instance in the counts of owners: `metrics#2`. */
   readonly owner: string;
   readonly scope: Scope;
@@ -38,7 +44,14 @@ export interface ContextParts {
   offer(name: string, service: unknown): void;
   /** Told of a service that was asked for in vain. */
   missed(service: string): void;
+  /** Told of a service that is followed. */
+  followed(service: string): void;
   fault(error: unknown, what: string): void;
+  /** Counts a failure that somebody else reports. */
+  readonly faulted: (what: string, error: unknown) => void;
+  readonly routes: Routes;
+  /** What the instance before has watched. */
+  readonly parking: Parking;
 }
 
 /** Makes the context of one plugin instance. */
@@ -46,10 +59,23 @@ export function createContext(parts: ContextParts): PluginContext {
   const { definition, scope, bus, owner, register } = parts;
   const clock = ownedClock(parts);
   let hooks: KernelHooks | undefined;
+  const watchParts: WatchParts = {
+    follow(name, fn) {
+      const range = rangeOf(definition, name);
+      return register(`follow ${name}`, () => follow(parts, name, range, fn), 'now');
+    },
+    register,
+    parking: parts.parking,
+    made: new Map(),
+    faulted: parts.faulted,
+  };
 
   return {
     name: definition.name,
     config: parts.config,
+    get state() {
+      return parts.state();
+    },
     scope,
     log: parts.log,
     clock,
@@ -76,6 +102,7 @@ export function createContext(parts: ContextParts): PluginContext {
     onService<Service>(name: string, fn: (service: Service) => void | Disposer) {
       const range = rangeOf(definition, name);
       checkFunction('onService', fn);
+      parts.followed(name);
       return register(`onService ${name}`, () => follow(parts, name, range, fn as ServiceUser));
     },
     provide(name, service) {
@@ -92,6 +119,15 @@ export function createContext(parts: ContextParts): PluginContext {
       const ms = parseDuration(delay, 'the delay of timeout()');
       checkFunction('timeout', fn);
       return timerOff(clock.timeout(fn, ms));
+    },
+    watch(tableOrQuery, handler, options = {}) {
+      return watchRows(watchParts, tableOrQuery, handler, options);
+    },
+    route(method, path, handler) {
+      const route = { method, path, handler, plugin: definition.name };
+      // Now, though an instance that takes over has to wait for its routes: it is not activated with one it cannot have.
+      parts.routes.check(route);
+      return register(`route ${method} ${path}`, () => parts.routes.add(route));
     },
     defer: (fn, label) => scope.defer(fn, label),
     child(label) {

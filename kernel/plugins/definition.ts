@@ -19,8 +19,10 @@ const KEYS = [
   'provides',
   'config',
   'reload',
+  'onFailure',
   'activate',
   'deactivate',
+  'snapshot',
 ] as const;
 
 /** Slips too far from the right word to be guessed by spelling. */
@@ -44,6 +46,8 @@ const MEANT: Readonly<Record<string, string>> = {
   stop: 'deactivate',
   dispose: 'deactivate',
   onunload: 'deactivate',
+  getState: 'snapshot',
+  saveState: 'snapshot',
 };
 
 const NAME = /^[a-z][a-z0-9-]*(?:[./:][a-z0-9-]+)*$|^@[a-z0-9-]+\/[a-z0-9-]+$/;
@@ -74,7 +78,8 @@ export function checkDefinition(value: unknown): asserts value is PluginDefiniti
     ...checkVersions(definition, 'optional'),
     ...checkVersions(definition, 'provides'),
     ...checkOverlap(definition),
-    ...checkReload(definition['reload']),
+    ...checkChoice('reload', definition['reload'], ['swap', 'restart']),
+    ...checkChoice('onFailure', definition['onFailure'], ['continue', 'abort']),
     ...checkSchema(definition['config']),
   ];
   if (problems.length > 0) throw bad(nameOf(definition), problems);
@@ -117,14 +122,12 @@ function checkVersion(version: unknown): string[] {
   return [`\`version\` is ${JSON.stringify(version)}, which is not a semver version such as '1.0.0'`];
 }
 
-function checkFunctions({ activate, deactivate }: Readonly<Record<string, unknown>>): string[] {
-  const problems: string[] = [];
-  if (activate === undefined) problems.push('`activate(ctx)` is missing');
-  else if (typeof activate !== 'function') problems.push(`\`activate\` is ${typeof activate}, not a function`);
-  if (deactivate !== undefined && typeof deactivate !== 'function') {
-    problems.push(`\`deactivate\` is ${typeof deactivate}, not a function`);
-  }
-  return problems;
+function checkFunctions(definition: Readonly<Record<string, unknown>>): string[] {
+  const missing = definition['activate'] === undefined ? ['`activate(ctx)` is missing'] : [];
+  const wrong = ['activate', 'deactivate', 'snapshot'].filter(
+    (key) => definition[key] !== undefined && typeof definition[key] !== 'function',
+  );
+  return [...missing, ...wrong.map((key) => `\`${key}\` is ${typeof definition[key]}, not a function`)];
 }
 
 function checkKeys(definition: Readonly<Record<string, unknown>>): string[] {
@@ -167,10 +170,9 @@ function checkOverlap(definition: Readonly<Record<string, unknown>>): string[] {
   return twice.map((service) => `the service '${service}' is in both \`requires\` and \`optional\``);
 }
 
-function checkReload(reload: unknown): string[] {
-  return reload === undefined || reload === 'swap' || reload === 'restart'
-    ? []
-    : [`\`reload\` is ${JSON.stringify(reload)}; it is 'swap' or 'restart'`];
+function checkChoice(key: string, value: unknown, choices: readonly [string, string]): string[] {
+  if (value === undefined || choices.some((choice) => choice === value)) return [];
+  return [`\`${key}\` is ${JSON.stringify(value)}; it is '${choices[0]}' or '${choices[1]}'`];
 }
 
 function checkSchema(schema: unknown): string[] {

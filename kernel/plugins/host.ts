@@ -9,82 +9,27 @@
  * - A reload that fails leaves the running version answering.
  */
 import semver from 'semver';
-import type { KernelBus } from '../bus.ts';
-import type { Clock } from '../clock.ts';
 import { didYouMean } from '../schema/validate.ts';
-import type { Database } from '../database/types.ts';
 import { GlyphError } from '../errors.ts';
-import type { KernelHooks } from '../hooks.ts';
-import type { Logger } from '../logger.ts';
-import { checkConfig, checkDefinition } from './definition.ts';
-import type { InstanceHost, PluginLimits } from './instance.ts';
+import { AbandonedList } from './abandoned.ts';
+import { admit, assertServicesFree, candidateFor, refusalOf } from './admission.ts';
+import { DEFAULT_LIMITS } from './host-types.ts';
+import type { PluginEntry, PluginHost, PluginHostOptions } from './host-types.ts';
+import type { InstanceHost } from './instance.ts';
 import { reloadUnit } from './reload.ts';
-import { explain, inspect, reportOf } from './report.ts';
+import type { ReloadTools } from './reload.ts';
+import { abortOf, explain, inspect, reportOf } from './report.ts';
 import type { HostInspection } from './report.ts';
+import { Routes } from './routes.ts';
 import { PluginRunner } from './runner.ts';
-import { createLifecycle } from './state.ts';
-import type { PluginDefinition, PluginReport } from './types.ts';
+import { createServices, inRange } from './services.ts';
+import { promiseOf } from './steps.ts';
+import { Supervisor } from './supervisor.ts';
+import type { LoadTimings, PluginDefinition, PluginReport } from './types.ts';
 import { lackOf } from './unit.ts';
 import type { Unit } from './unit.ts';
-import { conflict, createServices, inRange } from './services.ts';
 
-/** Limits of a host; what is left out has its default. */
-export interface HostLimits extends PluginLimits {
-  /** How often a failed activation is tried again before the plugin is quarantined; 5 by default. */
-  readonly retries: number;
-}
-
-const DEFAULT_LIMITS: HostLimits = { activate: 10_000, deactivate: 5_000, dispose: 2_000, retries: 5 };
-
-export interface PluginHostOptions {
-  readonly bus: KernelBus;
-  readonly hooks: KernelHooks;
-  /** Handed to the plugins; the host itself does not touch it. */
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Version of GlyphCase, which `glyphcase` ranges are checked against. */
-  readonly version: string;
-  readonly limits?: Partial<HostLimits>;
-}
-
-/** A definition with its options. */
-export interface PluginEntry {
-  readonly definition: PluginDefinition;
-  readonly config?: unknown;
-}
-
-export interface PluginHost {
-  /**
-   * Loads a plugin. It is active when the call returns if its `activate` is synchronous and what it requires is there;
-   * otherwise the report says what it waits for, and it becomes active by itself.
-   * @throws GC_BAD_PLUGIN for a wrong definition, wrong options, or a name or service that is taken. What `activate`
-   * throws is not thrown here: the report has state `failed` and the error.
-   */
-  load(definition: PluginDefinition, config?: unknown): PluginReport;
-  /** Loads several, providers first, whatever their order. Nothing is loaded when one of the definitions is wrong. @throws as {@link load} */
-  loadAll(entries: readonly (PluginDefinition | PluginEntry)[]): readonly PluginReport[];
-  /** Stops a plugin, after all that require it, and forgets it. Resolves to what failed on the way. @throws GC_NO_SUCH_PLUGIN */
-  unload(name: string): Promise<readonly Error[]>;
-  /**
-   * Replaces a plugin by a new definition, or starts it anew. The running version answers until the new one is active,
-   * and goes on if the new one fails; see `reload` in {@link PluginDefinition} for how. Options are kept unless given.
-   * @throws GC_BAD_PLUGIN, GC_NO_SERVICE, GC_PLUGIN_FAILED, GC_PLUGIN_TIMEOUT; GC_NO_SUCH_PLUGIN
-   */
-  reload(name: string, definition?: PluginDefinition, config?: unknown): Promise<PluginReport>;
-  list(): readonly PluginReport[];
-  get(name: string): PluginReport | undefined;
-  /** Why a plugin is in its state, in sentences. @throws GC_NO_SUCH_PLUGIN */
-  why(name: string): readonly string[];
-  /** A service, for the host API. @throws GC_NO_SERVICE saying why it is not there. */
-  use<Service>(service: string, range?: string): Service;
-  /** Resolves, when no activation or change is under way, to the state of all plugins. Waits for no retry. */
-  ready(): Promise<readonly PluginReport[]>;
-  /** Stops all plugins, users before providers. Resolves to what failed. Idempotent. */
-  close(): Promise<readonly Error[]>;
-  /** States, reasons, edges, timings and registrations as plain JSON. */
-  inspect(): HostInspection;
-}
+export type { HostLimits, PluginEntry, PluginHost, PluginHostOptions } from './host-types.ts';
 
 /**
  * Makes a plugin host without plugins.
@@ -111,6 +56,7 @@ class Host implements PluginHost {
   readonly #options: PluginHostOptions;
   readonly #runner: PluginRunner;
   readonly #instances: InstanceHost;
+  readonly #supervisor: Supervisor;
   #queue: Promise<unknown> = Promise.resolve();
   #closing: Promise<readonly Error[]> | undefined;
 
@@ -122,17 +68,33 @@ class Host implements PluginHost {
       bus,
       hooks,
       services: createServices(),
+      abandoned: new AbandonedList(clock),
+      routes: new Routes(logger),
       db,
       clock,
       logger,
       limits,
       providedLate: (service) => this.#runner.serviceCame(service),
+      faulted: (owner, what, error) => this.faulted(owner, what, error),
     };
-    this.#runner = new PluginRunner({ host: this.#instances, retries: limits.retries });
+    this.#runner = new PluginRunner({
+      host: this.#instances,
+      retries: limits.retries,
+      activationFailed: (unit) => this.#supervisor.activationFailed(unit),
+    });
+    this.#supervisor = new Supervisor({
+      runner: this.#runner,
+      clock,
+      logger,
+      limits,
+      enqueue: (change) => void this.#enqueue(() => promiseOf(change())),
+      restore: (unit, before, reason, withState) =>
+        reloadUnit(unit, before, { ...this.#tools(before.definition), reason, withState }),
+    });
   }
 
-  load(definition: PluginDefinition, config?: unknown): PluginReport {
-    return this.loadAll([{ definition, config }])[0] as PluginReport;
+  load(definition: PluginDefinition, config?: unknown, measured: LoadTimings = {}): PluginReport {
+    return this.loadAll([{ definition, config, measured }])[0] as PluginReport;
   }
 
   loadAll(entries: readonly (PluginDefinition | PluginEntry)[]): readonly PluginReport[] {
@@ -141,8 +103,7 @@ class Host implements PluginHost {
     const admitted: Unit[] = [];
     try {
       for (const entry of entries) {
-        const { definition, config } = entryOf(entry);
-        const unit = this.#admit(definition, config);
+        const unit = admit(entryOf(entry), this.#runner.units, this.#options);
         units.set(unit.name, unit);
         admitted.push(unit);
       }
@@ -151,11 +112,11 @@ class Host implements PluginHost {
       throw error;
     }
     for (const unit of admitted) {
-      const refusal = this.#refusal(unit.definition);
+      const refusal = refusalOf(unit.definition, this.#options.version);
       if (refusal !== undefined) unit.lifecycle.refuse(refusal);
     }
     this.#runner.refresh();
-    return admitted.map(reportOf);
+    return admitted.map((unit) => this.#report(unit));
   }
 
   async unload(name: string): Promise<readonly Error[]> {
@@ -163,8 +124,8 @@ class Host implements PluginHost {
     unit.unloading ??= this.#enqueue(async () => {
       unit.leaving = true;
       const errors = [
-        ...(await this.#runner.stopDependents(unit)),
-        ...(await this.#runner.stop(unit, 'it was unloaded')),
+        ...(await promiseOf(this.#runner.stopDependents(unit, 'unloaded'))),
+        ...(await promiseOf(this.#runner.stop(unit, 'it was unloaded'))),
       ];
       this.#runner.units.delete(name);
       this.#runner.refresh();
@@ -173,39 +134,31 @@ class Host implements PluginHost {
     return unit.unloading;
   }
 
-  async reload(name: string, definition?: PluginDefinition, config?: unknown): Promise<PluginReport> {
+  async reload(
+    name: string,
+    definition?: PluginDefinition,
+    config?: unknown,
+    measured?: LoadTimings,
+  ): Promise<PluginReport> {
     this.#assertOpen();
     this.#unit(name);
+    const given = { ...(definition && { definition }), config, ...(measured && { measured }) };
     return this.#enqueue(async () => {
       const unit = this.#unit(name);
-      const next = definition ?? unit.definition;
-      const given = config ?? unit.givenConfig;
-      checkDefinition(next);
-      if (next.name !== name) {
-        throw new GlyphError('GC_BAD_PLUGIN', `plugin '${name}' cannot be reloaded as '${next.name}'`, {
-          hint: 'A plugin keeps its name; to rename it, unload the old one and load the new one.',
-        });
-      }
-      const candidate = { definition: next, givenConfig: given, config: checkConfig(next, given) };
-      const refusal = this.#refusal(next);
-      if (refusal !== undefined)
-        throw new GlyphError('GC_BAD_PLUGIN', `plugin '${name}': ${refusal}`, { plugin: name });
-      await reloadUnit(unit, candidate, {
-        runner: this.#runner,
-        instances: this.#instances,
-        assertFree: () => this.#assertServicesFree(next),
-      });
-      return reportOf(unit);
+      const candidate = candidateFor(unit, given, this.#options.version);
+      const probation = (): ReturnType<ReloadTools['probation']> => this.#supervisor.probation(unit, candidate);
+      await promiseOf(reloadUnit(unit, candidate, { ...this.#tools(candidate.definition), probation }));
+      return this.#report(unit);
     });
   }
 
   list(): readonly PluginReport[] {
-    return [...this.#runner.units.values()].map(reportOf);
+    return [...this.#runner.units.values()].map((unit) => this.#report(unit));
   }
 
   get(name: string): PluginReport | undefined {
     const unit = this.#runner.units.get(name);
-    return unit && reportOf(unit);
+    return unit && this.#report(unit);
   }
 
   why(name: string): readonly string[] {
@@ -222,6 +175,19 @@ class Host implements PluginHost {
     );
   }
 
+  async handle(request: Request): Promise<Response> {
+    this.#assertOpen();
+    return await this.#instances.routes.handle(request);
+  }
+
+  faulted(owner: string, what: string, error: unknown): void {
+    this.#supervisor.faulted(owner, what, error);
+  }
+
+  aborted(): GlyphError | undefined {
+    return abortOf([...this.#runner.units.values()], this.#runner.world);
+  }
+
   async ready(): Promise<readonly PluginReport[]> {
     await this.#runner.idle();
     return this.list();
@@ -232,7 +198,7 @@ class Host implements PluginHost {
       this.#runner.stopped = true;
       const errors: Error[] = [];
       for (const unit of this.#runner.inOrder().reverse()) {
-        errors.push(...(await this.#runner.stop(unit, 'the host is closing')));
+        errors.push(...(await promiseOf(this.#runner.stop(unit, 'the host is closing'))));
       }
       return errors;
     });
@@ -240,61 +206,17 @@ class Host implements PluginHost {
   }
 
   inspect(): HostInspection {
-    return inspect(this.#runner.world, this.#options.bus, this.#options.hooks);
+    return inspect(this.#runner.world, this.#instances);
   }
 
-  #admit(definition: PluginDefinition, givenConfig: unknown): Unit {
-    checkDefinition(definition);
-    const { name } = definition;
-    const present = this.#runner.units.get(name);
-    if (present !== undefined) {
-      const hint = present.leaving ? 'Await unload() before loading it again.' : 'Use reload() to replace it.';
-      throw new GlyphError('GC_BAD_PLUGIN', `plugin '${name}' is loaded already`, { plugin: name, hint });
-    }
-    const config = checkConfig(definition, givenConfig);
-    this.#assertServicesFree(definition);
-    const { bus, clock } = this.#options;
+  /** What a reload to this definition works with; one without probation. */
+  #tools(definition: PluginDefinition): ReloadTools {
     return {
-      name,
-      lifecycle: createLifecycle(name, { bus, clock }),
-      definition,
-      givenConfig,
-      config,
-      instance: undefined,
-      generation: 0,
-      leaving: false,
-      activation: undefined,
-      closing: undefined,
-      unloading: undefined,
-      failures: 0,
-      error: undefined,
-      blamed: new Set(),
-      retryAt: undefined,
-      retry: undefined,
-      activatedInMs: undefined,
-      abandoned: new Set(),
+      runner: this.#runner,
+      instances: this.#instances,
+      assertFree: () => assertServicesFree(definition, this.#runner.units),
+      probation: () => undefined,
     };
-  }
-
-  #assertServicesFree(definition: PluginDefinition): void {
-    for (const unit of this.#runner.units.values()) {
-      if (unit.name === definition.name || unit.lifecycle.state === 'incompatible') continue;
-      const taken = Object.keys(definition.provides ?? {}).find(
-        (service) => unit.definition.provides?.[service] !== undefined,
-      );
-      if (taken === undefined) continue;
-      throw new GlyphError('GC_BAD_PLUGIN', conflict(taken, definition.name, unit.name), {
-        plugin: definition.name,
-        hint: `Unload '${unit.name}' first, or give one of the two services another name.`,
-      });
-    }
-  }
-
-  /** Why a plugin can never run on this version, if so. */
-  #refusal({ glyphcase }: PluginDefinition): string | undefined {
-    const { version } = this.#options;
-    if (glyphcase === undefined || inRange(version, glyphcase)) return undefined;
-    return `It needs GlyphCase ${glyphcase}, and this is ${version}.`;
   }
 
   #unit(name: string): Unit {
@@ -306,13 +228,19 @@ class Host implements PluginHost {
     throw new GlyphError('GC_NO_SUCH_PLUGIN', `no plugin '${name}' is loaded${suggestion}`);
   }
 
+  #report(unit: Unit): PluginReport {
+    return reportOf(unit, this.#options.clock.now());
+  }
+
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new GlyphError('GC_CLOSED', 'the plugin host was closed');
   }
 
   #enqueue<T>(operation: () => Promise<T>): Promise<T> {
     const run = this.#queue.then(operation);
-    this.#queue = run.catch(() => undefined);
+    const done = (): void => undefined;
+    // Without the result: its errors would keep the instance they come from in memory.
+    this.#queue = run.then(done, done);
     this.#runner.track(run);
     return run;
   }

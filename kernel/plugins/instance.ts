@@ -11,11 +11,17 @@ import type { Database } from '../database/types.ts';
 import { GlyphError, messageOf } from '../errors.ts';
 import type { Hook, KernelHooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
+import type { AbandonedList } from './abandoned.ts';
 import { createContext } from './context.ts';
 import { safeClock } from './timers.ts';
 import type { Disposer, PluginDefinition, Scope } from './types.ts';
+import { failure } from './failure.ts';
 import { createScope } from './scope.ts';
+import type { Parking } from './parking.ts';
+import type { Routes } from './routes.ts';
 import type { Services } from './services.ts';
+import { runSteps, waitFor } from './steps.ts';
+import type { Steps } from './steps.ts';
 import { isThenable, withTimeLimit } from '../time-limit.ts';
 
 /** Time limits in ms. */
@@ -30,12 +36,16 @@ export interface InstanceHost {
   readonly bus: KernelBus;
   readonly hooks: KernelHooks;
   readonly services: Services;
+  readonly abandoned: AbandonedList;
+  readonly routes: Routes;
   readonly db: Database;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: PluginLimits;
   /** Called when a plugin that is active already provides a service. */
   providedLate(service: string): void;
+  /** Told of everything that an instance registered and that has thrown. */
+  faulted(owner: string, what: string, error: unknown): void;
 }
 
 export interface PluginInstance {
@@ -46,8 +56,8 @@ export interface PluginInstance {
   readonly scope: Scope;
   /** Services it asked for in vain. */
   readonly missed: ReadonlySet<string>;
-  /** True while an abandoned `activate` or `deactivate` has not settled. */
-  readonly zombie: boolean;
+  /** Services it follows by `onService`. */
+  readonly followed: ReadonlySet<string>;
   /** Services it is ready to offer: name → object. */
   readonly offered: ReadonlyMap<string, unknown>;
   /** Runs the plugin's `activate`; returns undefined when it was synchronous. */
@@ -58,31 +68,51 @@ export interface PluginInstance {
   mute(): void;
   /** Runs the plugin's `deactivate`. */
   deactivate(): void | Promise<void>;
-  /** Closes the scope; afterwards the context is dead. Resolves to what failed. */
-  close(): Promise<readonly Error[]>;
+  /** What its successor is to be given. What it throws is logged, and there is no state then. */
+  snapshot(): unknown;
+  /** Closes the scope; afterwards the context is dead. Comes to what failed, at once when nothing takes time. */
+  close(): readonly Error[] | Promise<readonly Error[]>;
 }
 
-/** Makes an instance that is not active yet. With `held`, its registrations wait for {@link PluginInstance.goLive}. */
-export function createInstance(
-  host: InstanceHost,
-  definition: PluginDefinition,
-  config: unknown,
-  generation: number,
-  held: boolean,
-): PluginInstance {
+/** What one instance is made of. */
+export interface InstanceParts {
+  readonly definition: PluginDefinition;
+  readonly config: unknown;
+  readonly generation: number;
+  /** Its registrations wait for {@link PluginInstance.goLive}. */
+  readonly held: boolean;
+  /** What the instance before it left behind. */
+  readonly state: unknown;
+  /** What the instance before it has watched. */
+  readonly parking: Parking;
+}
+
+/** Makes an instance that is not active yet. */
+export function createInstance(host: InstanceHost, parts: InstanceParts): PluginInstance {
+  const { definition, config, generation, held } = parts;
   const { name } = definition;
   const { bus, hooks, services, clock, limits } = host;
   const owner = `${name}#${generation}`;
   const log = withFields(host.logger, { plugin: name });
-  const scope = createScope(name, { clock, logger: log, disposeLimit: limits.dispose, plugin: name });
+  const giveUp = (work: string, promise: PromiseLike<unknown>): void => host.abandoned.add(name, owner, work, promise);
+  const scope = createScope(name, {
+    clock,
+    logger: log,
+    disposeLimit: limits.dispose,
+    plugin: name,
+    abandoned: (label, promise) => giveUp(`dispose '${label}'`, promise),
+  });
   // A child, so that it closes first: nothing may call a plugin whose resources are being released.
   const registrations = scope.child('registrations');
   const offered = new Map<string, unknown>();
   const missed = new Set<string>();
+  const followed = new Set<string>();
   let waiting: (() => void)[] | undefined = held ? [] : undefined;
+  let { state } = parts;
   let live = false;
   let dead = false;
-  let unsettled = 0;
+  /** Phases whose promise has not settled. */
+  const unsettled = new Map<string, PromiseLike<unknown>>();
 
   function closedError(call: string): GlyphError {
     return new GlyphError('GC_SCOPE_CLOSED', `plugin '${name}' was unloaded; its ${call} is no longer possible`, {
@@ -92,6 +122,7 @@ export function createInstance(
 
   function fault(error: unknown, what: string): void {
     log.error(`plugin '${name}': ${what} failed: ${messageOf(error)}`, { error });
+    host.faulted(owner, what, error);
   }
 
   function register(label: string, make: () => Disposer, when: 'now' | 'live' = 'live'): Disposer {
@@ -141,6 +172,7 @@ export function createInstance(
   const context = createContext({
     definition,
     config,
+    state: () => state,
     owner,
     scope,
     registrations,
@@ -159,7 +191,11 @@ export function createInstance(
       offer(service, object);
     },
     missed: (service) => void missed.add(service),
+    followed: (service) => void followed.add(service),
     fault,
+    faulted: (what, error) => host.faulted(owner, what, error),
+    routes: host.routes,
+    parking: parts.parking,
   });
 
   function phase(which: 'activate' | 'deactivate'): void | Promise<void> {
@@ -172,13 +208,32 @@ export function createInstance(
     return withTimeLimit(() => {
       const result = definition[which]?.(context);
       if (!isThenable(result)) return undefined;
-      unsettled++;
-      const settled = (): void => {
-        unsettled--;
-      };
+      const settled = (): void => void unsettled.delete(which);
+      unsettled.set(which, result);
       result.then(settled, settled);
       return result;
     }, limit);
+  }
+
+  /** A reload goes on without a state that cannot be had: else the version that mends `snapshot` could never be loaded. */
+  function snapshot(): unknown {
+    try {
+      const taken: unknown = definition.snapshot?.(context);
+      if (!isThenable(taken)) return taken;
+      taken.then(undefined, () => undefined);
+      throw new GlyphError('GC_BAD_PLUGIN', 'it returned a promise; a snapshot is taken at once or not at all');
+    } catch (cause) {
+      const error = failure(name, 'snapshot', cause);
+      log.warn(`${error.message}; its successor starts without state`, { phase: 'snapshot', error });
+      return undefined;
+    }
+  }
+
+  function* close(): Steps<readonly Error[]> {
+    for (const [which, work] of unsettled) giveUp(which, work);
+    const errors = yield* waitFor(scope.closeNow());
+    dead = true;
+    return [...errors, ...leaks(host, owner)];
   }
 
   return {
@@ -187,17 +242,16 @@ export function createInstance(
     owner,
     scope,
     missed,
+    followed,
     offered,
-    get zombie() {
-      return unsettled > 0 && scope.closed;
-    },
     activate: () => phase('activate') as Promise<void> | undefined,
     goLive() {
       for (const [service, object] of offered) publish(service, object);
       live = true;
-      const held = waiting ?? [];
+      state = undefined;
+      const due = waiting ?? [];
       waiting = undefined;
-      for (const run of held) {
+      for (const run of due) {
         try {
           run();
         } catch (error) {
@@ -211,11 +265,8 @@ export function createInstance(
         .then((errors) => errors.forEach((error) => fault(error, 'taking back a registration')));
     },
     deactivate: () => phase('deactivate'),
-    async close() {
-      const errors = await scope.close();
-      dead = true;
-      return [...errors, ...leaks(host, owner)];
-    },
+    snapshot,
+    close: () => runSteps(close()),
   };
 }
 

@@ -5,29 +5,32 @@
  * only one of them is reachable: the new one's registrations are held back until, in one synchronous step, the old one's are
  * taken back and the new one's made. A plugin that cannot exist twice says `reload: 'restart'`: it is stopped first, and
  * its old definition is activated again when the new one fails.
- * Invariant: when a reload rejects, the version that ran before runs again or still.
+ * Invariants:
+ * - When a reload fails, the version that ran before runs again or still.
+ * - Where activating and stopping are synchronous, all of it is one synchronous step: snapshot, stop and start, of the
+ *   plugin and of its dependents, with nothing in between.
  */
 import { GlyphError, messageOf } from '../errors.ts';
 import { createInstance } from './instance.ts';
 import type { InstanceHost } from './instance.ts';
-import { failure } from './runner.ts';
+import { failure } from './failure.ts';
 import type { PluginRunner } from './runner.ts';
-import type { PluginDefinition } from './types.ts';
+import { waitFor } from './steps.ts';
+import type { Steps } from './steps.ts';
 import { missingFor } from './unit.ts';
-import type { Unit } from './unit.ts';
-
-/** A definition that has been checked, with its options. */
-export interface Candidate {
-  readonly definition: PluginDefinition;
-  readonly givenConfig: unknown;
-  readonly config: unknown;
-}
+import type { Candidate, Probation, Unit } from './unit.ts';
 
 export interface ReloadTools {
   readonly runner: PluginRunner;
   readonly instances: InstanceHost;
   /** @throws GC_BAD_PLUGIN when another plugin holds a service the candidate provides. */
   readonly assertFree: () => void;
+  /** The probation that begins when the candidate takes over. */
+  readonly probation: () => Probation | undefined;
+  /** Said of the change instead of "it was reloaded". */
+  readonly reason?: string;
+  /** False when the candidate is to start from nothing. */
+  readonly withState?: boolean;
 }
 
 /**
@@ -35,74 +38,92 @@ export interface ReloadTools {
  *
  * @throws GC_NO_SERVICE, GC_BAD_PLUGIN, GC_PLUGIN_FAILED, GC_PLUGIN_TIMEOUT; a version that ran before is running then.
  */
-export async function reloadUnit(unit: Unit, candidate: Candidate, tools: ReloadTools): Promise<void> {
+export function* reloadUnit(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<void> {
   tools.assertFree();
-  if (unit.lifecycle.state !== 'active') return startInstead(unit, candidate, tools);
+  if (unit.lifecycle.state !== 'active') return yield* startInstead(unit, candidate, tools);
   const missing = missingFor(candidate.definition, tools.runner.world);
   if (missing.length > 0) {
     const why = missing.map(({ sentence }) => sentence).join(' ');
     throw new GlyphError('GC_NO_SERVICE', `${kept(unit, candidate)}: ${why}`, { plugin: unit.name, phase: 'reload' });
   }
   const exclusive = [unit.definition, candidate.definition].some(({ reload }) => reload === 'restart');
-  return exclusive ? restart(unit, candidate, tools) : swap(unit, candidate, tools);
+  try {
+    return yield* (exclusive ? restart : swap)(unit, candidate, tools);
+  } finally {
+    unit.restarting = false;
+    tools.runner.unpark();
+  }
 }
 
+/** What a reload forgets of the one before. */
+const settledAnew = { probation: undefined, rolledBack: undefined };
+
 /** Nothing answers now, so there is nothing to keep: the new definition takes the place of the old. */
-async function startInstead(unit: Unit, candidate: Candidate, { runner }: ReloadTools): Promise<void> {
-  await runner.stop(unit, 'it is being reloaded');
-  Object.assign(unit, candidate, { failures: 0, error: undefined });
+function* startInstead(unit: Unit, candidate: Candidate, { runner, withState }: ReloadTools): Steps<void> {
+  yield* runner.stop(unit, 'it is being reloaded');
+  if (withState === false) unit.handover = undefined;
+  Object.assign(unit, candidate, { failures: 0, error: undefined, ...settledAnew });
   const { state } = unit.lifecycle;
   if (state === 'failed' || state === 'quarantined' || state === 'incompatible') runner.revive(unit, 'it was reloaded');
-  await start(unit, runner);
+  yield* start(unit, runner);
   if (unit.error !== undefined) throw unit.error;
 }
 
-async function swap(unit: Unit, candidate: Candidate, { runner, instances, assertFree }: ReloadTools): Promise<void> {
+function* swap(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<void> {
+  const { runner, instances, assertFree } = tools;
   const { name, definition: before } = unit;
-  const next = createInstance(instances, candidate.definition, candidate.config, ++unit.generation, true);
+  const old = unit.instance;
+  const state = tools.withState === false ? undefined : old?.snapshot();
+  const { definition, config } = candidate;
+  const { parking } = unit;
+  const generation = ++unit.generation;
+  const next = createInstance(instances, { definition, config, state, parking, generation, held: true });
   const begun = instances.clock.now();
   try {
-    await next.activate();
+    yield* waitFor(next.activate());
     unit.leaving = true;
-    await runner.stopDependents(unit);
+    yield* runner.stopDependents(unit, 'replaced');
     // Plugins may have been loaded while this one was activating.
     assertFree();
   } catch (cause) {
-    await runner.retire(unit, next, false);
+    yield* runner.retire(unit, next, false);
     unit.leaving = false;
     runner.refresh();
     throw keepingOld(unit, candidate, cause);
   }
-  const old = unit.instance;
   old?.mute();
-  Object.assign(unit, candidate, { instance: next, leaving: false, activatedInMs: instances.clock.now() - begun });
+  const activatedInMs = instances.clock.now() - begun;
+  Object.assign(unit, settledAnew, { probation: tools.probation() });
+  Object.assign(unit, candidate, { instance: next, leaving: false, activatedInMs });
   next.goLive();
   runner.recover(unit);
-  unit.lifecycle.replaced(`it was reloaded, ${before.version} → ${candidate.definition.version}`);
+  unit.lifecycle.replaced(tools.reason ?? `it was reloaded, ${before.version} → ${candidate.definition.version}`);
   instances.hooks.pluginActivated.call(name);
   runner.announce(next);
-  if (old !== undefined) await runner.retire(unit, old, true);
-  await runner.settled(unit);
+  if (old !== undefined) yield* runner.retire(unit, old, true);
+  yield* runner.settled(unit);
 }
 
-async function restart(unit: Unit, candidate: Candidate, { runner }: ReloadTools): Promise<void> {
-  const before: Candidate = { definition: unit.definition, givenConfig: unit.givenConfig, config: unit.config };
-  unit.leaving = true;
-  await runner.stopDependents(unit);
-  await runner.stop(unit, 'it is being reloaded');
+function* restart(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<void> {
+  const { runner, reason = 'it is being reloaded', withState = true } = tools;
+  const { definition, givenConfig, config, measured, probation } = unit;
+  Object.assign(unit, { leaving: true, restarting: true });
+  yield* runner.stopDependents(unit, 'replaced');
+  yield* runner.stop(unit, reason, withState);
+  Object.assign(unit, settledAnew, { probation: tools.probation() });
   Object.assign(unit, candidate, { leaving: false });
-  await start(unit, runner);
+  yield* start(unit, runner);
   const { error } = unit;
   if (error === undefined) return;
-  Object.assign(unit, before, { failures: 0, error: undefined });
-  runner.revive(unit, `version ${before.definition.version} is started again`);
-  await start(unit, runner);
+  Object.assign(unit, { definition, givenConfig, config, measured, probation, failures: 0, error: undefined });
+  runner.revive(unit, `version ${definition.version} is started again`);
+  yield* start(unit, runner);
   throw keepingOld(unit, candidate, error);
 }
 
-async function start(unit: Unit, runner: PluginRunner): Promise<void> {
+function* start(unit: Unit, runner: PluginRunner): Steps<void> {
   runner.refresh();
-  await runner.settled(unit);
+  yield* runner.settled(unit);
 }
 
 function kept(unit: Unit, { definition }: Candidate): string {

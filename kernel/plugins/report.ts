@@ -6,7 +6,9 @@
 import { formatDuration } from '../durations.ts';
 import type { KernelBus } from '../bus.ts';
 import type { Hook, KernelHooks } from '../hooks.ts';
-import { declarerOf, missingFor, retryText } from './unit.ts';
+import type { AbandonedList, AbandonedWork } from './abandoned.ts';
+import { GlyphError, messageOf } from '../errors.ts';
+import { declarerOf, missingFor, onProbation, retryText } from './unit.ts';
 import type { Unit, World } from './unit.ts';
 import type { StateChange } from './state.ts';
 import type { PluginReport, ScopeReport, UnitState, Versions } from './types.ts';
@@ -46,23 +48,33 @@ export interface HostInspection {
     readonly failures: number;
     /** Instances made so far. */
     readonly generation: number;
-    /** Instances that were given up while a promise of theirs had not settled; they are cut off, but still in memory. */
-    readonly zombies: readonly string[];
     readonly error?: string;
     readonly history: readonly StateChange[];
   }[];
   readonly services: readonly { readonly name: string; readonly version: string; readonly provider: string }[];
   readonly edges: readonly ServiceEdge[];
   readonly cycles: readonly (readonly string[])[];
+  /** Work that was given up and has not settled since: cut off, but still in memory. */
+  readonly abandoned: readonly AbandonedWork[];
+  /** How long each plugin took to come up, and its phases. */
+  readonly timings: readonly TimingNode[];
   /** Instance, such as `metrics#2` → what it has registered. */
   readonly registrations: Readonly<Record<string, Registrations>>;
+}
+
+/** A span of time, in ms, and the spans inside it. */
+export interface TimingNode {
+  readonly label: string;
+  readonly ms: number;
+  readonly children: readonly TimingNode[];
 }
 
 const NOTHING: ScopeReport = { label: '', owned: [], children: [] };
 
 /** One line of `plugins.list()`. */
-export function reportOf(unit: Unit): PluginReport {
-  const { definition, lifecycle } = unit;
+export function reportOf(unit: Unit, now: number): PluginReport {
+  const { definition, lifecycle, rolledBack } = unit;
+  const probation = onProbation(unit, now);
   return {
     id: unit.name,
     version: definition.version,
@@ -70,8 +82,11 @@ export function reportOf(unit: Unit): PluginReport {
     reasons: lifecycle.reasons,
     ...(unit.error === undefined ? {} : { error: unit.error }),
     ...(unit.retryAt === undefined ? {} : { retryAt: unit.retryAt }),
+    ...(probation === undefined ? {} : { probationUntil: probation.until }),
+    ...(rolledBack === undefined ? {} : { rolledBack }),
     provides: definition.provides ?? {},
     requires: definition.requires ?? {},
+    ...unit.measured,
     ...(unit.activatedInMs === undefined ? {} : { activatedInMs: unit.activatedInMs }),
     owns: unit.instance?.scope.inspect() ?? { ...NOTHING, label: unit.name },
   };
@@ -84,7 +99,7 @@ export function explain(unit: Unit, world: World, seen: ReadonlySet<Unit> = new 
   const since = formatDuration(Math.max(0, now - unit.lifecycle.since));
   switch (unit.lifecycle.state) {
     case 'active':
-      return [`${title} has been active for ${since}.`, ...optionalGaps(unit, world)];
+      return [`${title} has been active for ${since}.`, ...troubles(unit, now), ...optionalGaps(unit, world)];
     case 'waiting': {
       const behind = Object.keys(unit.definition.requires ?? {}).flatMap((service) => {
         const provider = world.services.get(service) === undefined ? declarerOf(service, world) : undefined;
@@ -94,13 +109,14 @@ export function explain(unit: Unit, world: World, seen: ReadonlySet<Unit> = new 
       const missing = missingFor(unit.definition, world).map(({ sentence }) => sentence);
       return [`${title} is waiting.`, ...(missing.length > 0 ? missing : unit.lifecycle.reasons), ...new Set(behind)];
     }
-    case 'failed':
-    case 'quarantined': {
+    case 'failed': {
       const blamed = unit.blamed.size > 0 ? ` It is tried again at once when ${quoted(unit.blamed)} comes.` : '';
-      const rest =
-        unit.lifecycle.state === 'quarantined' ? '; it is not tried again until it is reloaded' : retryText(unit, now);
-      return [`${title} has failed ${times(unit.failures)}: ${unit.error?.message}${rest}.${blamed}`];
+      return [`${title} has failed ${times(unit.failures)}: ${unit.error?.message}${retryText(unit, now)}.${blamed}`];
     }
+    case 'quarantined':
+      return [
+        `${title} is quarantined: ${unit.lifecycle.reasons.join(' ')}; it is not tried again until it is reloaded.`,
+      ];
     case 'activating':
     case 'deactivating':
       return [`${title} has been ${unit.lifecycle.state} for ${since}.`];
@@ -109,8 +125,32 @@ export function explain(unit: Unit, world: World, seen: ReadonlySet<Unit> = new 
   }
 }
 
+/** What {@link inspect} counts, beside the units. */
+export interface Inspected {
+  readonly bus: KernelBus;
+  readonly hooks: KernelHooks;
+  readonly abandoned: AbandonedList;
+}
+
+/** What is said to a host that cannot go on without some of its plugins. */
+export function abortOf(units: readonly Unit[], world: World): GlyphError | undefined {
+  const down = units.filter(
+    ({ definition, lifecycle }) => definition.onFailure === 'abort' && lifecycle.state !== 'active',
+  );
+  const first = down[0];
+  if (first === undefined) return undefined;
+  const names = down.map(({ name }) => `'${name}'`).join(', ');
+  const why = explain(first, world).join(' ');
+  return new GlyphError('GC_PLUGIN_FAILED', `The host cannot run without the plugin ${names}: ${why}`, {
+    plugin: first.name,
+    phase: 'boot',
+    ...(first.error === undefined ? {} : { cause: first.error }),
+    hint: "Put right what it lacks. With `onFailure: 'continue'` in its definition the host would go on without it.",
+  });
+}
+
 /** Everything, for tools. */
-export function inspect(world: World, bus: KernelBus, hooks: KernelHooks): HostInspection {
+export function inspect(world: World, { bus, hooks, abandoned }: Inspected): HostInspection {
   const units = [...world.units.values()];
   const instances = units.flatMap((unit) => (unit.instance === undefined ? [] : [{ unit, instance: unit.instance }]));
   return {
@@ -124,7 +164,6 @@ export function inspect(world: World, bus: KernelBus, hooks: KernelHooks): HostI
       ...(unit.retryAt === undefined ? {} : { retryAt: unit.retryAt }),
       failures: unit.failures,
       generation: unit.generation,
-      zombies: [...unit.abandoned].filter((instance) => instance.zombie).map(({ owner }) => owner),
       ...(unit.error === undefined ? {} : { error: unit.error.message }),
       history: unit.lifecycle.history,
     })),
@@ -134,6 +173,8 @@ export function inspect(world: World, bus: KernelBus, hooks: KernelHooks): HostI
       ...edgesOf(unit, unit.definition.optional, true, world),
     ]),
     cycles: world.cycles(),
+    abandoned: abandoned.list(),
+    timings: units.map(timingsOf),
     registrations: Object.fromEntries(
       instances.map(({ unit, instance }) => [
         instance.owner,
@@ -154,6 +195,16 @@ export function inspect(world: World, bus: KernelBus, hooks: KernelHooks): HostI
   };
 }
 
+function timingsOf({ name, measured, activatedInMs }: Unit): TimingNode {
+  const spans: readonly [string, number | undefined][] = [
+    ['load', measured.loadedInMs],
+    ['evaluate', measured.evaluatedInMs],
+    ['activate', activatedInMs],
+  ];
+  const children = spans.flatMap(([label, ms]) => (ms === undefined ? [] : [{ label, ms, children: [] }]));
+  return { label: name, ms: children.reduce((sum, { ms }) => sum + ms, 0), children };
+}
+
 function edgesOf(unit: Unit, needs: Versions | undefined, optional: boolean, world: World): ServiceEdge[] {
   return Object.entries(needs ?? {}).map(([service, range]) => {
     const entry = world.services.get(service);
@@ -169,6 +220,29 @@ function edgesOf(unit: Unit, needs: Versions | undefined, optional: boolean, wor
       satisfied: entry !== undefined && inRange(entry.version, range),
     };
   });
+}
+
+/** What an active plugin has done wrong lately. */
+function troubles(unit: Unit, now: number): string[] {
+  const { rolledBack, faults } = unit;
+  const sentences: string[] = [];
+  const probation = onProbation(unit, now);
+  if (probation !== undefined) {
+    const { version } = probation.before.definition;
+    const left = formatDuration(probation.until - now);
+    sentences.push(`It is on probation for another ${left}: version ${version} comes back if it fails.`);
+  }
+  if (rolledBack !== undefined) {
+    const ago = formatDuration(Math.max(0, now - rolledBack.at));
+    sentences.push(`Version ${rolledBack.version} was taken back ${ago} ago: ${rolledBack.reason}.`);
+  }
+  const last = faults.at(-1);
+  if (last !== undefined) {
+    const ago = formatDuration(Math.max(0, now - last.at));
+    const what = `last ${ago} ago in ${last.what}: ${messageOf(last.error)}`;
+    sentences.push(`It has failed ${times(faults.length)} lately, ${what}.`);
+  }
+  return sentences;
 }
 
 function optionalGaps(unit: Unit, world: World): string[] {

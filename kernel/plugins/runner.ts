@@ -6,10 +6,14 @@
  * - A failed unit is not started by a change elsewhere, unless it failed for want of the very service that came.
  */
 import type { Clock } from '../clock.ts';
-import { GlyphError, messageOf } from '../errors.ts';
+import { isThenable } from '../time-limit.ts';
+import { blamedServices, withSuspects } from './blame.ts';
+import { failure } from './failure.ts';
 import { dependentsOf, sortUnits } from './graph.ts';
 import { createInstance } from './instance.ts';
 import type { InstanceHost, PluginInstance } from './instance.ts';
+import { runSteps, waitFor } from './steps.ts';
+import type { Steps } from './steps.ts';
 import { missingFor } from './unit.ts';
 import type { Unit, World } from './unit.ts';
 
@@ -21,6 +25,8 @@ export interface RunnerOptions {
   readonly host: InstanceHost;
   /** Failed activations in a row after which a unit is quarantined, the first not counted. */
   readonly retries: number;
+  /** Told of every activation that failed. */
+  readonly activationFailed: (unit: Unit) => void;
 }
 
 export class PluginRunner {
@@ -31,14 +37,16 @@ export class PluginRunner {
   readonly #host: InstanceHost;
   readonly #clock: Clock;
   readonly #retries: number;
+  readonly #activationFailed: (unit: Unit) => void;
   readonly #pending = new Set<Promise<void>>();
   #refreshing = false;
   #again = false;
 
-  constructor({ host, retries }: RunnerOptions) {
+  constructor({ host, retries, activationFailed }: RunnerOptions) {
     this.#host = host;
     this.#clock = host.clock;
     this.#retries = retries;
+    this.#activationFailed = activationFailed;
     this.world = {
       units: this.units,
       services: host.services,
@@ -82,62 +90,73 @@ export class PluginRunner {
     unit.lifecycle.resolve(reason);
   }
 
-  /** Stops a unit, whatever it is doing. Resolves to what failed; never rejects. */
-  async stop(unit: Unit, reason: string): Promise<readonly Error[]> {
+  /** Stops a unit, whatever it is doing; with `keep` its next instance is given its state. Comes to what failed; throws nothing. */
+  *stop(unit: Unit, reason: string, keep = false): Steps<readonly Error[]> {
     this.#cancelRetry(unit);
     const { instance, lifecycle } = unit;
     if (instance === undefined) {
-      await unit.closing;
+      yield* waitFor(unit.closing);
       return [];
     }
     const running = lifecycle.state === 'active';
     if (running) {
+      unit.handover = keep ? instance.snapshot() : undefined;
       lifecycle.drain(reason);
       instance.mute();
     }
+    // Nobody takes its watches up, so nobody is made to wait while it stops.
+    if (!keep && !unit.restarting) unit.parking.clear();
     lifecycle.deactivate(reason);
-    const errors = await this.retire(unit, instance, running);
+    const errors = yield* this.retire(unit, instance, running);
+    if (!keep && !unit.restarting) unit.parking.clear();
     unit.instance = undefined;
     lifecycle.deactivated(reason);
     if (running) this.#host.hooks.pluginDeactivated.call(unit.name);
     return errors;
   }
 
-  /** Stops everything that cannot run without a unit, those that nobody depends on first. */
-  async stopDependents(unit: Unit): Promise<readonly Error[]> {
+  /** Stops everything that cannot run without a unit, those that nobody depends on first. What comes back keeps its state. */
+  *stopDependents(unit: Unit, why: 'unloaded' | 'replaced' | 'stopped'): Steps<readonly Error[]> {
+    const reason = `plugin '${unit.name}', which it requires, is being ${why}`;
     const errors: Error[] = [];
     for (;;) {
       const nodes = this.#nodes();
       const node = nodes.find((each) => each.unit === unit);
       const next = node && dependentsOf(node, nodes).find((each) => each.unit.instance !== undefined);
       if (next === undefined) return errors;
-      errors.push(
-        ...(await this.stop(next.unit, `plugin '${unit.name}', which it requires, is being stopped or replaced`)),
-      );
+      errors.push(...(yield* this.stop(next.unit, reason, why === 'replaced')));
     }
   }
 
   /** Ends an instance that nobody can reach any more: its deactivate if it was active, then its scope. */
-  async retire(unit: Unit, instance: PluginInstance, deactivate: boolean): Promise<readonly Error[]> {
+  *retire(unit: Unit, instance: PluginInstance, deactivate: boolean): Steps<readonly Error[]> {
     const errors: Error[] = [];
     try {
-      if (deactivate) await instance.deactivate();
+      if (deactivate) yield* waitFor(instance.deactivate());
     } catch (cause) {
       errors.push(failure(unit.name, 'deactivate', cause));
     }
     const closing = instance.close();
-    unit.closing = closing;
-    errors.push(...(await closing));
+    unit.closing = isThenable(closing) ? closing : undefined;
+    errors.push(...(yield* waitFor(closing)));
     unit.closing = undefined;
     for (const error of errors) this.#host.logger.error(error.message, { plugin: unit.name, error });
-    for (const old of unit.abandoned) if (!old.zombie) unit.abandoned.delete(old);
-    if (instance.zombie) unit.abandoned.add(instance);
     return errors;
   }
 
   /** Waits until the activation of a unit, if one is under way, has ended. */
-  async settled(unit: Unit): Promise<void> {
-    while (unit.activation !== undefined || unit.closing !== undefined) await (unit.activation ?? unit.closing);
+  *settled(unit: Unit): Steps<void> {
+    while (unit.activation !== undefined || unit.closing !== undefined) {
+      yield* waitFor<unknown>(unit.activation ?? unit.closing);
+    }
+  }
+
+  /** After a replacement: holds nothing back any more for those that do not come back now. */
+  unpark(): void {
+    for (const unit of this.units.values()) {
+      const { state } = unit.lifecycle;
+      if (state !== 'active' && state !== 'activating') unit.parking.release();
+    }
   }
 
   /** Lets {@link idle} wait for a promise. */
@@ -171,7 +190,15 @@ export class PluginRunner {
   #start(unit: Unit): void {
     if (unit.lifecycle.state !== 'resolved') unit.lifecycle.resolve();
     unit.lifecycle.activate();
-    const instance = createInstance(this.#host, unit.definition, unit.config, ++unit.generation, false);
+    const { definition, config, parking, handover: state } = unit;
+    const instance = createInstance(this.#host, {
+      definition,
+      config,
+      state,
+      parking,
+      generation: ++unit.generation,
+      held: false,
+    });
     unit.instance = instance;
     const begun = this.#clock.now();
     try {
@@ -214,11 +241,15 @@ export class PluginRunner {
     this.announce(instance);
   }
 
-  /** Forgets past failures of a unit that runs. */
+  /** Forgets past failures of a unit that runs, and the state it has taken over. */
   recover(unit: Unit): void {
     unit.failures = 0;
     unit.error = undefined;
     unit.blamed = new Set();
+    unit.handover = undefined;
+    unit.faults = [];
+    // Taken up by now, unless the new version does not watch the same any more.
+    unit.parking.clear();
   }
 
   /** Lets others use what an instance, now live, provides. */
@@ -238,8 +269,8 @@ export class PluginRunner {
     if (unit.instance !== instance) return;
     const { lifecycle } = unit;
     unit.instance = undefined;
-    unit.error = failure(unit.name, 'activate', cause);
-    unit.blamed = blame(instance, cause, this.world);
+    unit.error = withSuspects(instance, failure(unit.name, 'activate', cause), this.world);
+    unit.blamed = blamedServices(instance, cause, this.world);
     unit.failures++;
     const pause = FIRST_RETRY * 2 ** Math.min(unit.failures - 1, DOUBLINGS);
     const again = unit.failures <= this.#retries;
@@ -253,7 +284,10 @@ export class PluginRunner {
     lifecycle.fail(unit.error.message);
     if (!again) lifecycle.quarantine(`it failed ${unit.failures} times in a row: ${unit.error.message}`);
     this.#host.logger.error(unit.error.message, { plugin: unit.name, error: unit.error });
-    this.track(this.retire(unit, instance, false).then(() => this.refresh()));
+    this.#activationFailed(unit);
+    const retired = runSteps(this.retire(unit, instance, false));
+    if (!unit.restarting) unit.parking.release();
+    this.track(Promise.resolve(retired).then(() => this.refresh()));
   }
 
   #cancelRetry(unit: Unit): void {
@@ -261,29 +295,4 @@ export class PluginRunner {
     unit.retry = undefined;
     unit.retryAt = undefined;
   }
-}
-
-/** The error of a phase of a plugin, with the plugin and the phase in it. */
-export function failure(plugin: string, phase: string, cause: unknown): GlyphError {
-  if (cause instanceof GlyphError && cause.code === 'GC_PLUGIN_TIMEOUT' && cause.plugin === plugin) return cause;
-  return new GlyphError('GC_PLUGIN_FAILED', `plugin '${plugin}' failed in ${phase}: ${messageOf(cause)}`, {
-    plugin,
-    phase,
-    cause,
-  });
-}
-
-/** The services a failure is due to: those asked for in vain, and those of plugins named by the errors behind it. */
-function blame(instance: PluginInstance, thrown: unknown, world: World): ReadonlySet<string> {
-  const blamed = new Set(instance.missed);
-  const { requires = {}, optional = {} } = instance.definition;
-  const used = Object.keys({ ...requires, ...optional });
-  for (let error = thrown; error instanceof Error; error = error.cause) {
-    if (!(error instanceof GlyphError) || error.plugin === undefined) continue;
-    const { plugin } = error;
-    const provided = Object.keys(world.units.get(plugin)?.definition.provides ?? {});
-    if (plugin !== instance.definition.name)
-      used.filter((name) => provided.includes(name)).forEach((name) => blamed.add(name));
-  }
-  return blamed;
 }

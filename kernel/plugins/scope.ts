@@ -20,6 +20,8 @@ export interface ScopeOptions {
   readonly disposeLimit?: number;
   /** Named in errors. */
   readonly plugin?: string;
+  /** Told of a disposer that did not end in time. */
+  abandoned?(label: string, work: PromiseLike<unknown>): void;
 }
 
 interface Entry {
@@ -31,12 +33,18 @@ interface Entry {
 
 type Report = (error: Error) => void;
 
+/** A scope as the kernel has it: what could be undone at once need not be awaited. */
+export interface KernelScope extends Scope {
+  /** As `close()`; returns what failed without a promise when nothing had to be waited for. */
+  closeNow(): readonly Error[] | Promise<readonly Error[]>;
+}
+
 /** A scope of its own, with no parent. */
-export function createScope(label: string, options: ScopeOptions): Scope {
+export function createScope(label: string, options: ScopeOptions): KernelScope {
   return new OwningScope(label, options);
 }
 
-class OwningScope implements Scope {
+class OwningScope implements KernelScope {
   readonly label: string;
   readonly #options: ScopeOptions;
   readonly #parent: OwningScope | undefined;
@@ -90,6 +98,11 @@ class OwningScope implements Scope {
     return this.#closing as unknown as Promise<readonly Error[]>;
   }
 
+  closeNow(): readonly Error[] | Promise<readonly Error[]> {
+    const errors: Error[] = [];
+    return this.#closeInto(errors) === undefined ? errors : this.close();
+  }
+
   inspect(): ScopeReport {
     return {
       label: this.label,
@@ -122,9 +135,13 @@ class OwningScope implements Scope {
     if (fn === undefined) return entry.running;
     entry.fn = undefined;
     const finish = (): void => void this.#entries.delete(entry);
-    const fail = (cause: unknown): void => report(this.#failure(label, cause));
+    let work: void | Promise<void>;
+    const fail = (cause: unknown): void => {
+      if (isTimeout(cause) && isThenable(work)) this.#options.abandoned?.(label, work);
+      report(this.#failure(label, cause));
+    };
     try {
-      const result = withTimeLimit(fn, {
+      const result = withTimeLimit(() => (work = fn()), {
         ms: this.#options.disposeLimit ?? 2_000,
         clock: this.#options.clock,
         what: `${this.#path()}: disposing '${label}'`,
@@ -142,7 +159,7 @@ class OwningScope implements Scope {
   }
 
   #failure(label: string, cause: unknown): Error {
-    if (cause instanceof GlyphError && cause.code === 'GC_PLUGIN_TIMEOUT') return cause;
+    if (isTimeout(cause)) return cause;
     const message = `${this.#path()}: disposing '${label}' failed: ${messageOf(cause)}`;
     return new GlyphError('GC_PLUGIN_FAILED', message, { ...this.#fields(), phase: 'dispose', cause });
   }
@@ -162,6 +179,10 @@ class OwningScope implements Scope {
   #path(): string {
     return this.#parent === undefined ? this.label : `${this.#parent.#path()} › ${this.label}`;
   }
+}
+
+function isTimeout(cause: unknown): cause is GlyphError {
+  return cause instanceof GlyphError && cause.code === 'GC_PLUGIN_TIMEOUT';
 }
 
 /** Runs `each` on one item after the other; goes on synchronously for as long as no promise comes back. */

@@ -29,7 +29,7 @@ const HISTORY = 20;
 
 const NEXT: Readonly<Record<UnitState, readonly UnitState[]>> = {
   discovered: ['resolved', 'waiting', 'incompatible', 'disabled'],
-  resolved: ['activating', 'waiting', 'incompatible', 'disabled'],
+  resolved: ['activating', 'waiting', 'quarantined', 'incompatible', 'disabled'],
   activating: ['active', 'failed', 'deactivating'],
   active: ['draining', 'active'],
   draining: ['deactivating'],

@@ -5,7 +5,7 @@
  * scope closes.
  */
 import type { Clock } from '../clock.ts';
-import type { Database } from '../database/types.ts';
+import type { Database, Params, Source } from '../database/types.ts';
 import type { KernelHooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
 
@@ -15,12 +15,15 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 /** Service name → semver version (in `provides`) or semver range (in `requires` and `optional`). */
 export type Versions = Readonly<Record<string, string>>;
 
+/** `PluginDefinition<never>` stands for a plugin with any options: it must take any state as well. */
+type AnyState<Config> = [Config] extends [never] ? never : unknown;
+
 /**
  * A plugin. Write one with `definePlugin` from `glyphcase/sdk`, which infers the config type.
  *
  * `activate` may be synchronous; a plugin whose `activate` returns nothing is active as soon as the call returns.
  */
-export interface PluginDefinition<Config = unknown> {
+export interface PluginDefinition<Config = unknown, State = AnyState<Config>> {
   readonly name: string;
   /** Semver version of the plugin. */
   readonly version: string;
@@ -40,9 +43,20 @@ export interface PluginDefinition<Config = unknown> {
    * first, and is started again if the new one fails.
    */
   readonly reload?: 'swap' | 'restart';
-  activate(ctx: PluginContext<Config>): void | Promise<void>;
+  /**
+   * What becomes of the host when the plugin is not active once everything has started: `continue`, the default, or `abort`,
+   * then `db.ready` rejects and the host closes.
+   */
+  readonly onFailure?: 'continue' | 'abort';
+  activate(ctx: PluginContext<Config, State>): void | Promise<void>;
   /** Only for what the scope cannot undo; everything registered through `ctx` is undone without it. */
-  deactivate?(ctx: PluginContext<Config>): void | Promise<void>;
+  deactivate?(ctx: PluginContext<Config, State>): void | Promise<void>;
+  /**
+   * What the successor of this instance finds in `ctx.state`, live objects included: it never leaves the process. Called on
+   * an active instance that is about to be replaced, or stopped because what it requires is being replaced. It must be
+   * synchronous and change nothing: when the new instance fails, this one goes on.
+   */
+  snapshot?(ctx: PluginContext<Config, State>): unknown;
 }
 
 /** Takes back a registration; idempotent. */
@@ -99,9 +113,14 @@ export interface Bus {
  * During a reload by `swap` the new instance's listeners, taps, intervals, `onService` callbacks and services are held
  * back and go live in one step with the old one's going, so that no event reaches both. One-shot timeouts run.
  */
-export interface PluginContext<Config = unknown> {
+export interface PluginContext<Config = unknown, State = AnyState<Config>> {
   readonly name: string;
   readonly config: Config;
+  /**
+   * What the `snapshot` of the instance before this one returned; undefined when there was none. Read it in `activate`: it
+   * is let go as soon as the plugin is active, so that what an instance left behind can be freed.
+   */
+  readonly state: State | undefined;
   readonly scope: Scope;
   /** Aborted when the plugin begins to stop, before its `deactivate`, which can so wait for what watches the signal. */
   readonly signal: AbortSignal;
@@ -128,8 +147,96 @@ export interface PluginContext<Config = unknown> {
   every(interval: Duration, fn: () => void): Disposer;
   /** Runs `fn` once. */
   timeout(delay: Duration, fn: () => void): Disposer;
+  /**
+   * Calls `handler` with the changes of a table, or of the result of a SELECT, a transaction's at a time. On a table it goes
+   * on where it stopped when the plugin or the capsule is reloaded; with a `name` also when the host is started again.
+   * Needs the service `capsule` in `requires` or `optional`, for a query the service `live`.
+   * @throws GC_BAD_PLUGIN, GC_BAD_ARGUMENT, GC_BAD_OPTION, GC_NO_SUCH_TABLE, GC_BAD_FILTER, GC_SQL and their kin
+   */
+  watch<Row = Record<string, unknown>>(
+    tableOrQuery: string,
+    handler: (events: RowChange<Row>[], batch: RowBatch) => unknown,
+    options?: WatchOptions,
+  ): Disposer;
+  /**
+   * Answers HTTP requests that the host passes to `db.handle()`. Paths: `/metrics`, `/orders/:id`, `/files/*`; the most
+   * particular that fits answers.
+   * @throws GC_BAD_ARGUMENT, GC_BAD_PLUGIN when another plugin has the route
+   */
+  route(method: string, path: string, handler: RouteHandler): Disposer;
   defer(fn: () => void | Promise<void>, label?: string): Disposer;
   child(label: string): Scope;
+}
+
+/** Values of a route's parameters, by their names; what `*` stands for under `*`. */
+export type RouteParams = Readonly<Record<string, string>>;
+
+/** What it throws is logged; the client sees no more than the status 500. */
+export type RouteHandler = (request: Request, params: RouteParams) => Response | Promise<Response>;
+
+/** How changes are watched. */
+export interface WatchOptions {
+  /** A filter over the table's columns, such as `status = ?`. */
+  readonly where?: string;
+  /** For the filter, or for the query. */
+  readonly params?: Params;
+  /** Tables: makes it durable, under this name, which no other subscription to the file has. */
+  readonly name?: string;
+  /** Tables: `now`, the default, or a `seq` after which to begin. */
+  readonly from?: 'now' | number;
+  /** Only events it returns true for. */
+  readonly filter?: (event: RowChange<never>) => boolean;
+  /** Queries: delivers the present rows first. */
+  readonly initial?: boolean;
+  /** Waits until nothing came for so many ms. */
+  readonly debounce?: number;
+}
+
+/** A change of one row. Positions and `change` are only there for watchers that know them. */
+export interface RowChange<Row = Record<string, unknown>> {
+  /** Place in the change log; grows with commit order, never used twice. */
+  readonly seq: number;
+  readonly watcherId: string;
+  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
+  /** Filtered watchers: whether the row came into the filter, left it, or stayed in it. */
+  readonly change?: 'enter' | 'leave' | 'stay';
+  readonly tableName: string;
+  /** Primary key, an array for a composite one. A table without a usable key has its rowid, good within this event only. */
+  readonly rowId: number | bigint | string | unknown[];
+  /** The row before: UPDATE and DELETE. */
+  readonly oldData?: Row;
+  /** The row after: INSERT and UPDATE. */
+  readonly newData?: Row;
+  /** UPDATE: the columns whose value changed. */
+  readonly changedColumns?: string[];
+  /** Queries with an order: where the row is, and was. */
+  readonly index?: number;
+  readonly oldIndex?: number;
+  /** When the transaction committed, to the second. */
+  readonly timestamp: Date;
+  readonly transactionId: string;
+  readonly source: Source;
+}
+
+/** Why a subscriber must not rely on what it has seen so far. */
+export interface Reset {
+  /** `schema`: another program changed the table; `gap`: changes were pruned before they could be delivered; `query`: a live query cannot be run. */
+  readonly reason: 'schema' | 'gap' | 'query';
+  readonly message: string;
+}
+
+/** What a handler is told about the delivery beside its events. */
+export interface RowBatch {
+  /** The range `(from, to]` of the change log that this delivery covers. */
+  readonly from: number;
+  readonly to: number;
+  /** Set when earlier knowledge is void; `events` is then empty. */
+  readonly reset?: Reset;
+  /**
+   * Moves a durable subscription's cursor past this batch in the transaction that is open now, so that what the handler
+   * wrote and the cursor commit together: exactly once, also through a crash.
+   */
+  acknowledge(): void;
 }
 
 /** Where a plugin or a skill stands. `waiting` … `disabled` are side states, the others follow each other. */
@@ -146,6 +253,22 @@ export type UnitState =
   | 'quarantined'
   | 'disabled';
 
+/** A version that was taken back because it failed soon after a reload. */
+export interface Rollback {
+  /** The version that failed. */
+  readonly version: string;
+  /** Why, in a sentence. */
+  readonly reason: string;
+  /** Unix epoch in ms. */
+  readonly at: number;
+}
+
+/** What whoever loads plugins from files has measured, in ms. */
+export interface LoadTimings {
+  readonly loadedInMs?: number;
+  readonly evaluatedInMs?: number;
+}
+
 /** One line of `plugins.list()`. Timings are milliseconds. */
 export interface PluginReport {
   readonly id: string;
@@ -156,8 +279,16 @@ export interface PluginReport {
   readonly error?: Error;
   /** When a failed one is tried again, Unix epoch in ms. */
   readonly retryAt?: number;
+  /** Until when the version that runs can still be taken back, Unix epoch in ms. */
+  readonly probationUntil?: number;
+  /** The version that was taken back, until the next reload. */
+  readonly rolledBack?: Rollback;
   readonly provides: Versions;
   readonly requires: Versions;
+  /** How long reading it (and compiling it, where that was needed) took, for one that comes from a file. */
+  readonly loadedInMs?: number;
+  /** How long its module took to evaluate, for one that comes from a file. */
+  readonly evaluatedInMs?: number;
   readonly activatedInMs?: number;
   readonly owns: ScopeReport;
 }

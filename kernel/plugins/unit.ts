@@ -7,10 +7,36 @@ import { didYouMean } from '../schema/validate.ts';
 import type { Timer } from '../clock.ts';
 import { formatDuration } from '../durations.ts';
 import type { PluginInstance } from './instance.ts';
+import type { Parking } from './parking.ts';
 import type { Lifecycle } from './state.ts';
-import type { PluginDefinition } from './types.ts';
+import type { LoadTimings, PluginDefinition, Rollback } from './types.ts';
 import { inRange } from './services.ts';
 import type { Services } from './services.ts';
+
+/** A definition that has been checked, with its options. */
+export interface Candidate {
+  readonly definition: PluginDefinition;
+  /** As it was passed to load(), without the schema's defaults. */
+  readonly givenConfig: unknown;
+  readonly config: unknown;
+  readonly measured: LoadTimings;
+}
+
+/** The time in which a new version can still be taken back. */
+export interface Probation {
+  /** The version to go back to. */
+  readonly before: Candidate;
+  /** Unix epoch in ms. */
+  readonly until: number;
+}
+
+/** Something a running plugin registered has thrown. */
+export interface Fault {
+  readonly at: number;
+  /** Such as `a listener on orders:new`. */
+  readonly what: string;
+  readonly error: unknown;
+}
 
 export interface Unit {
   readonly name: string;
@@ -19,11 +45,24 @@ export interface Unit {
   /** As it was passed to load(), without the schema's defaults: a new version may have others. */
   givenConfig: unknown;
   config: unknown;
+  measured: LoadTimings;
   instance: PluginInstance | undefined;
+  /** Set by a reload; over when its time is, see {@link onProbation}. */
+  probation: Probation | undefined;
+  /** The latest version that was taken back, until the next reload. */
+  rolledBack: Rollback | undefined;
+  /** The latest failures of the running instance. */
+  faults: readonly Fault[];
+  /** What the last instance left for the next; kept until one is active. */
+  handover: unknown;
+  /** What its last instance watched, until the next takes it up. */
+  readonly parking: Parking;
   /** Instances made so far. */
   generation: number;
   /** It is on its way out: nobody new may depend on it, though it still answers. */
   leaving: boolean;
+  /** It is being restarted: its next instance comes at once, whatever becomes of this one. */
+  restarting: boolean;
   /** Settles when an asynchronous activation under way has ended, well or not. */
   activation: Promise<void> | undefined;
   /** Settles when the last instance has been torn down. */
@@ -39,8 +78,11 @@ export interface Unit {
   retry: Timer | undefined;
   /** How long the last activation took, in ms. */
   activatedInMs: number | undefined;
-  /** Instances whose promise has not settled after they were given up. */
-  readonly abandoned: Set<PluginInstance>;
+}
+
+/** The probation of a unit, while it lasts. */
+export function onProbation({ probation }: Unit, now: number): Probation | undefined {
+  return probation !== undefined && now < probation.until ? probation : undefined;
 }
 
 /** The plugins and services a question is about. */

@@ -2,8 +2,9 @@
  * The plugin `actions`: a bus on which host code and skills tell each other what happened, by name.
  *
  * Names look like `order:created`; a pattern may end in `*` (`order:*`, `*`).
- * Invariant: one failing listener never keeps an action from the others.
+ * Invariants: one failing listener never keeps an action from the others; who listens goes on listening through a reload.
  */
+import { handedOn } from '../../sdk/lasting.ts';
 import { definePlugin, GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Disposer, Logger } from '../../sdk/plugin.ts';
 
@@ -78,11 +79,17 @@ function checkName(name: unknown, where: string): void {
   throw new GlyphError('GC_BAD_ARGUMENT', `${where}() takes the name of an action, such as "order:created"`);
 }
 
+const handed = handedOn<unknown, ActionsService>({
+  label: 'actions',
+  begin: ({ log }) => createActions(log),
+  end: () => undefined,
+});
+
 export default definePlugin({
   name: 'actions',
   version: '1.0.0',
   provides: { actions: '1.0.0' },
-  activate(ctx) {
-    ctx.provide<ActionsService>('actions', createActions(ctx.log));
-  },
+  reload: 'restart',
+  activate: (ctx) => ctx.provide<ActionsService>('actions', handed.take(ctx)),
+  snapshot: handed.snapshot,
 });

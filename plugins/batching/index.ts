@@ -2,10 +2,15 @@
  * The plugin `batching`: decides when a range of the log is delivered.
  *
  * A batch closes after `batchInterval` ms, or at once when `batchSize` rows wait; with an interval of 0, at the next
- * microtask. It keeps nothing but a timer: what waits is in the log, so the plugin can be replaced at any moment.
+ * microtask. It keeps nothing but a time: what waits is in the log, so the plugin can be replaced at any moment.
  */
 import { definePlugin, GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { PluginContext, Timer } from '../../sdk/plugin.ts';
+
+/** What one instance leaves to the next: when the batch that waits is due. */
+interface Left {
+  readonly dueAt: number | undefined;
+}
 
 interface BatchingConfig {
   readonly batchInterval: number;
@@ -34,28 +39,41 @@ const TURN_MS = 10;
 const RETRY_MS = 1000;
 
 class Batching implements BatchingService {
-  readonly #ctx: PluginContext<BatchingConfig>;
+  readonly #ctx: PluginContext<BatchingConfig, Left>;
   readonly #capsule: Capsule;
   #timer: Timer | undefined;
+  /** When the timer is due; set while a batch waits for it, or a predecessor's waited. */
+  #dueAt: number | undefined;
   #scheduled = false;
   #delivering: Promise<void> | undefined;
   #draining = false;
   #failure: unknown;
 
-  constructor(ctx: PluginContext<BatchingConfig>) {
+  constructor(ctx: PluginContext<BatchingConfig, Left>) {
     this.#ctx = ctx;
     this.#capsule = ctx.use<Capsule>('capsule');
+    this.#dueAt = ctx.state?.dueAt;
+  }
+
+  get dueAt(): number | undefined {
+    return this.#dueAt;
   }
 
   /** The log has grown, or may have before we came. */
   wake(): void {
     const { end, position, batchSize } = this.#capsule;
     const { batchInterval, batchSize: size } = this.#ctx.config;
+    if (end <= position) this.#dueAt = undefined;
+    // A delivery may outlast its plugin; the successor is the one who goes on then.
+    if (this.#ctx.signal.aborted) return;
     if (end <= position || this.#scheduled || this.#draining) return;
     if (batchInterval === 0 || end - position >= Math.min(size, batchSize ?? size)) {
       this.#schedule();
-    } else {
-      this.#timer ??= this.#ctx.clock.timeout(() => this.#schedule(), batchInterval);
+    } else if (this.#timer === undefined) {
+      const { clock } = this.#ctx;
+      this.#dueAt ??= clock.now() + batchInterval;
+      const pause = Math.min(batchInterval, Math.max(0, this.#dueAt - clock.now()));
+      this.#timer = clock.timeout(() => this.#schedule(), pause);
     }
   }
 
@@ -74,12 +92,11 @@ class Batching implements BatchingService {
   }
 
   close(): void {
-    this.#timer?.cancel();
+    this.#stopTimer();
   }
 
   #schedule(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#stopTimer();
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#ctx.db.outside(() => {
@@ -94,9 +111,13 @@ class Batching implements BatchingService {
     });
   }
 
-  #drain(): void {
+  #stopTimer(): void {
     this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#timer = this.#dueAt = undefined;
+  }
+
+  #drain(): void {
+    this.#stopTimer();
     if (this.#draining) return;
     this.#draining = true;
     const done = this.#deliverAll();
@@ -162,7 +183,9 @@ class Batching implements BatchingService {
   }
 }
 
-export default definePlugin<BatchingConfig>({
+const running = new WeakMap<object, Batching>();
+
+export default definePlugin<BatchingConfig, Left>({
   name: 'batching',
   version: '1.0.0',
   requires: { capsule: '^1.0.0' },
@@ -174,8 +197,10 @@ export default definePlugin<BatchingConfig>({
       batchSize: { type: 'integer', minimum: 1, default: 100 },
     },
   },
+  snapshot: (ctx) => ({ dueAt: running.get(ctx)?.dueAt }),
   activate(ctx) {
     const batching = new Batching(ctx);
+    running.set(ctx, batching);
     ctx.on('capsule:end', () => batching.wake());
     if (ctx.db.inMemory) {
       // Without a second connection a delivery waits for the open transaction, whatever becomes of it.
@@ -185,6 +210,7 @@ export default definePlugin<BatchingConfig>({
     }
     ctx.defer(() => batching.close(), 'timer');
     ctx.provide<BatchingService>('batching', batching);
-    batching.wake();
+    // In the step in which it takes over: until then its predecessor is the one who hears of commits.
+    ctx.onService('capsule', () => batching.wake());
   },
 });

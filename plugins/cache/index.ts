@@ -1,10 +1,11 @@
 /**
- * The plugin `cache`: values a skill keeps in memory, across its reloads but not across the host's restarts.
+ * The plugin `cache`: values a skill keeps in memory, across reloads, its own and the plugin's, but not across the host's restarts.
  *
  * Invariants: a skill sees its own entries only; only copies go in and come out; what was put in by a transaction that is
  * rolled back is gone, for it may tell of rows that never were.
  */
 import type { HostFunction, LuaService } from '../../sdk/lua-types.ts';
+import { handedOn } from '../../sdk/lasting.ts';
 import { definePlugin, GlyphError } from '../../sdk/plugin.ts';
 import type { Clock } from '../../sdk/plugin.ts';
 import type { SkillHandle, SkillsService } from '../../sdk/skills-types.ts';
@@ -55,14 +56,22 @@ function functionsOf(skill: SkillHandle, { lua, clock, memories }: Tools): Reado
   };
 }
 
+const handed = handedOn<unknown, Omit<Tools, 'lua'>>({
+  label: 'cache',
+  begin: ({ clock }) => ({ clock, memories: new Map() }),
+  end: ({ memories }) => memories.clear(),
+});
+
 export default definePlugin({
   name: 'cache',
   version: '1.0.0',
   requires: { skills: '^1.0.0', lua: '^1.0.0' },
+  reload: 'restart',
+  snapshot: handed.snapshot,
   activate(ctx) {
-    const tools: Tools = { lua: ctx.use('lua'), clock: ctx.clock, memories: new Map() };
+    const tools: Tools = { ...handed.take(ctx), lua: ctx.use('lua') };
     const create = (skill: SkillHandle) => ({ functions: functionsOf(skill, tools) });
-    ctx.defer(ctx.use<SkillsService>('skills').extend({ name: 'cache', create }), 'cache');
+    ctx.defer(ctx.use<SkillsService>('skills').extend({ name: 'cache', create, adopt: create }), 'cache in Lua');
     ctx.on('skill:uninstalling', ({ id }: { readonly id: string }) => void tools.memories.delete(id));
   },
 });

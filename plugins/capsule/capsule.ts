@@ -3,6 +3,7 @@
  *
  * Data flows one way: trigger → log → ledger (whose transaction) → commit seen → router (whose watcher) → delivery.
  */
+import type { Lasting } from '../../sdk/lasting.ts';
 import type { Params, PluginContext } from '../../sdk/plugin.ts';
 import { CommitWatch } from './commits.ts';
 import type { CapsuleConfig } from './config.ts';
@@ -40,7 +41,7 @@ import { Upkeep } from './upkeep.ts';
 import { Watchers } from './watchers.ts';
 
 export class Capsule implements CapsuleService {
-  readonly #ctx: PluginContext<CapsuleConfig>;
+  readonly #ctx: Lasting<CapsuleConfig>;
   readonly #tables: WatchedTables;
   readonly #registry: Registry;
   readonly #ledger: Ledger;
@@ -59,7 +60,7 @@ export class Capsule implements CapsuleService {
   readonly #tableOptions = new AllTableOptions();
   #end: number;
 
-  constructor(ctx: PluginContext<CapsuleConfig>) {
+  constructor(ctx: Lasting<CapsuleConfig>) {
     this.#ctx = ctx;
     const { db, clock, log } = ctx;
     createStore(db);
@@ -127,7 +128,8 @@ export class Capsule implements CapsuleService {
       restore: () => this.#restore(),
     });
     this.#enter();
-    this.#listen();
+    this.#upkeep.start();
+    this.#commits.start();
   }
 
   get end(): number {
@@ -156,6 +158,10 @@ export class Capsule implements CapsuleService {
 
   unsubscribe(subscription: Subscription | string): void {
     this.#subscriptions.unsubscribe(typeof subscription === 'string' ? subscription : subscription.id);
+  }
+
+  release(subscription: Subscription | string): void {
+    this.#subscriptions.release(typeof subscription === 'string' ? subscription : subscription.id);
   }
 
   react(reaction: Reaction): ReactionHandle {
@@ -287,8 +293,8 @@ export class Capsule implements CapsuleService {
     });
   }
 
-  #listen(): void {
-    const { hooks, db } = this.#ctx;
+  /** Has the kernel tell it of transactions and schema changes, for as long as the instance of the plugin lives. */
+  listen({ hooks, db }: PluginContext<CapsuleConfig>): void {
     hooks.begin.tap('capsule', (transaction) => {
       this.#ledger.begin(transaction);
       this.#schema.lookNow();
@@ -313,9 +319,6 @@ export class Capsule implements CapsuleService {
     });
     hooks.beforeSchemaChange.tap('capsule', (sql) => this.#schema.beforeChange(sql));
     hooks.afterSchemaChange.tap('capsule', () => this.#schema.verify('host'));
-    this.#ctx.defer(() => this.close(), 'capsule');
-    this.#upkeep.start();
-    this.#commits.start();
   }
 
   #onSchemaChange(change: SchemaChange): void {

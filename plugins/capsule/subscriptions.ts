@@ -73,6 +73,23 @@ export class Subscriptions {
     db.deferWrite(() => registry.removeSubscription(id, watcherId));
   }
 
+  /** Ends a subscription in this host; a durable one keeps its place in the file. */
+  release(id: string): void {
+    const { db, registry, delivery } = this.#options;
+    const subscriber = delivery.get(id);
+    if (subscriber?.name === undefined) {
+      this.unsubscribe(id);
+      return;
+    }
+    const cursor = delivery.cursorOf(subscriber);
+    delivery.remove(id);
+    this.#entries.get(id)?.release();
+    this.#entries.delete(id);
+    if (cursor > subscriber.stored && subscriber.reset === undefined) {
+      db.deferWrite(() => registry.moveCursor(id, cursor));
+    }
+  }
+
   unsubscribeAll(watcher: Watcher): void {
     for (const id of [...watcher.subscriptions]) this.unsubscribe(id);
   }

@@ -3,58 +3,13 @@
  *
  * The public shapes are the contract of docs/api.md; the service is versioned as `capsule`.
  */
-import type { Source } from '../../sdk/plugin.ts';
+import type { Reset, RowBatch as Batch, RowChange as ChangeEvent } from '../../sdk/plugin.ts';
 import type { LoggedChange } from './images.ts';
 import type { TableLayout } from './layout.ts';
 
 export type { LoggedChange } from './images.ts';
 export type { TableLayout } from './layout.ts';
-
-/** A change of one row. Positions and `change` are only there for watchers that know them. */
-export interface ChangeEvent<Row = Record<string, unknown>> {
-  /** Place in the change log; grows with commit order, never used twice. */
-  readonly seq: number;
-  readonly watcherId: string;
-  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE';
-  /** Filtered watchers: whether the row came into the filter, left it, or stayed in it. */
-  readonly change?: 'enter' | 'leave' | 'stay';
-  readonly tableName: string;
-  /** Primary key, an array for a composite one. A table without a usable key has its rowid, good within this event only. */
-  readonly rowId: number | bigint | string | unknown[];
-  /** The row before: UPDATE and DELETE. */
-  readonly oldData?: Row;
-  /** The row after: INSERT and UPDATE. */
-  readonly newData?: Row;
-  /** UPDATE: the columns whose value changed. */
-  readonly changedColumns?: string[];
-  readonly index?: number;
-  readonly oldIndex?: number;
-  /** When the transaction committed, to the second. */
-  readonly timestamp: Date;
-  readonly transactionId: string;
-  readonly source: Source;
-}
-
-/** Why a subscriber must not rely on what it has seen so far. */
-export interface Reset {
-  /** `schema`: another program changed the table; `gap`: changes were pruned before they could be delivered; `query`: a live query cannot be run. */
-  readonly reason: 'schema' | 'gap' | 'query';
-  readonly message: string;
-}
-
-/** What a handler is told about the delivery beside its events. */
-export interface Batch {
-  /** The range `(from, to]` of the change log that this delivery covers. */
-  readonly from: number;
-  readonly to: number;
-  /** Set when earlier knowledge is void; `events` is then empty. */
-  readonly reset?: Reset;
-  /**
-   * Moves a durable subscription's cursor past this batch in the transaction that is open now, so that what the handler
-   * wrote and the cursor commit together: exactly once, also through a crash.
-   */
-  acknowledge(): void;
-}
+export type { Reset, RowBatch as Batch, RowChange as ChangeEvent } from '../../sdk/plugin.ts';
 
 export type EventHandler<Row = Record<string, unknown>> = (events: ChangeEvent<Row>[], batch: Batch) => unknown;
 
@@ -270,6 +225,8 @@ export interface CapsuleService {
   unwatch(watcher: Watcher | string): void;
   subscribe(watcher: Watcher | string, handler: EventHandler, options?: SubscribeOptions): Subscription;
   unsubscribe(subscription: Subscription | string): void;
+  /** Ends a subscription in this host; a durable one keeps its cursor, and goes on when it is made anew. */
+  release(subscription: Subscription | string): void;
   /** A durable, exactly-once reaction; skills' `on_data_changed` is one. */
   react(reaction: Reaction): ReactionHandle;
   readonly causes: Causes;

@@ -3,8 +3,8 @@
  *
  * Invariant: none of it blocks the event loop while another program holds the lock; it is done later.
  */
+import type { Lasting } from '../../sdk/lasting.ts';
 import { messageOf } from '../../sdk/plugin.ts';
-import type { PluginContext } from '../../sdk/plugin.ts';
 import type { CapsuleConfig } from './config.ts';
 import type { Delivery } from './delivery.ts';
 import type { Reactions } from './reactions.ts';
@@ -21,7 +21,7 @@ const PRUNE_SOON_MS = 60_000;
 const STORE_MS = 1000;
 
 export interface UpkeepOptions {
-  readonly ctx: PluginContext<CapsuleConfig>;
+  readonly ctx: Lasting<CapsuleConfig>;
   readonly delivery: Delivery;
   readonly reactions: Reactions;
   readonly registry: Registry;
@@ -42,9 +42,9 @@ export class Upkeep {
 
   start(): void {
     const { ctx } = this.#options;
-    ctx.every(BEAT_MS, () => ctx.db.deferWrite(() => this.store()));
-    ctx.every(PRUNE_MS, () => this.#pruneQuietly());
-    ctx.timeout(0, () => this.#pruneQuietly());
+    ctx.clock.interval(() => ctx.db.deferWrite(() => this.store()), BEAT_MS);
+    ctx.clock.interval(() => this.#pruneQuietly(), PRUNE_MS);
+    ctx.clock.timeout(() => this.#pruneQuietly(), 0);
   }
 
   /** Cursors have moved. */
@@ -52,10 +52,10 @@ export class Upkeep {
     const { ctx } = this.#options;
     if (this.#storing || ctx.signal.aborted) return;
     this.#storing = true;
-    ctx.timeout(STORE_MS, () => {
+    ctx.clock.timeout(() => {
       this.#storing = false;
       if (ctx.db.sqlite.open) ctx.db.deferWrite(() => this.store());
-    });
+    }, STORE_MS);
   }
 
   /** Inside a transaction. */
@@ -113,7 +113,7 @@ export class Upkeep {
     const { db, log } = ctx;
     db.deferWrite(() => this.store());
     if (!db.flushDeferred()) {
-      ctx.timeout(PRUNE_SOON_MS, () => this.#pruneQuietly());
+      ctx.clock.timeout(() => this.#pruneQuietly(), PRUNE_SOON_MS);
       return;
     }
     try {

@@ -42,6 +42,7 @@ export default definePlugin({
   version: '1.0.0',
   requires: { skills: '^1.0.0' },
   activate(ctx) {
-    ctx.defer(ctx.use<SkillsService>('skills').extend({ name: 'crypto', create: () => ({ functions }) }), 'crypto');
+    const create = () => ({ functions });
+    ctx.defer(ctx.use<SkillsService>('skills').extend({ name: 'crypto', create, adopt: create }), 'crypto');
   },
 });

@@ -20,11 +20,10 @@ const MAX_BYTES = 72;
 /** The form of a hash: version, cost, salt and hash. */
 const HASH = /^\$2[abxy]?\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 
-const require = createRequire(import.meta.url);
 let loaded: typeof Bcrypt | undefined;
 
 /** Native code, loaded when the first skill wants it. */
-const bcrypt = (): typeof Bcrypt => (loaded ??= require('@node-rs/bcrypt') as typeof Bcrypt);
+const bcrypt = (): typeof Bcrypt => (loaded ??= createRequire(import.meta.url)('@node-rs/bcrypt') as typeof Bcrypt);
 
 /** `crypto.bcrypt(password)`: a hash in the usual form, `$2b$10$…`. */
 export const hashPassword: HostFunction = (password) => {

@@ -4,8 +4,8 @@
  * Invariant: what is due is found in the file, not remembered, so that requests of other hosts, of earlier runs and of skills that
  * were reloaded are all the same; looking costs one small query when there is nothing.
  */
+import type { Lasting } from '../../sdk/lasting.ts';
 import { messageOf } from '../../sdk/plugin.ts';
-import type { PluginContext } from '../../sdk/plugin.ts';
 import type { LuaService } from '../../sdk/lua-types.ts';
 import { Line } from './line.ts';
 import type { Shared, State } from './line.ts';
@@ -15,7 +15,7 @@ import type { OutboxStore, Sender } from './store.ts';
 const MAX_SENDING = 16;
 
 export class Outbox {
-  readonly #ctx: PluginContext;
+  readonly #ctx: Lasting;
   readonly #store: OutboxStore;
   readonly #shared: Shared;
   readonly #lines = new Map<string, Line>();
@@ -25,7 +25,7 @@ export class Outbox {
   #failing = false;
   #closed = false;
 
-  constructor(ctx: PluginContext, store: OutboxStore, lua: LuaService) {
+  constructor(ctx: Lasting, store: OutboxStore, lua: LuaService) {
     const { db, clock, log } = ctx;
     this.#ctx = ctx;
     this.#store = store;

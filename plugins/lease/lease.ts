@@ -6,8 +6,8 @@
  * Where the side file cannot be locked, holders renew their lease in the file, and others wait until it has expired.
  */
 import { randomUUID } from 'node:crypto';
+import type { Lasting } from '../../sdk/lasting.ts';
 import { messageOf } from '../../sdk/plugin.ts';
-import type { PluginContext } from '../../sdk/plugin.ts';
 import { SideLock } from './side-lock.ts';
 import { LeaseStore } from './store.ts';
 import type { LeaseMode, LeaseRow } from './store.ts';
@@ -22,7 +22,7 @@ const RENEW: Readonly<Record<LeaseMode, { readonly every: number; readonly lasts
 };
 
 export class Lease implements Omit<LeaseService, 'want'> {
-  readonly #ctx: PluginContext;
+  readonly #ctx: Lasting;
   readonly #store: LeaseStore;
   readonly #host = randomUUID();
   #lock: SideLock | undefined;
@@ -33,7 +33,7 @@ export class Lease implements Omit<LeaseService, 'want'> {
   #closed = false;
 
   /** @throws GC_LOCKED */
-  constructor(ctx: PluginContext) {
+  constructor(ctx: Lasting) {
     this.#ctx = ctx;
     this.#store = new LeaseStore(ctx.db);
     this.#lock = this.#openLock();
@@ -56,7 +56,7 @@ export class Lease implements Omit<LeaseService, 'want'> {
 
   start(): void {
     this.#look();
-    this.#ctx.every(POLL_MS, () => this.#look());
+    this.#ctx.clock.interval(() => this.#look(), POLL_MS);
   }
 
   /** Gives everything back. The side file stays: another host may have it open. */

@@ -5,8 +5,8 @@
  * the database, never half a transaction; a query nobody subscribes to costs nothing until somebody asks for its rows.
  */
 import type { FollowedRange, Follower, FollowHandle } from '../../sdk/capsule-types.ts';
+import type { Lasting } from '../../sdk/lasting.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
-import type { PluginContext } from '../../sdk/plugin.ts';
 import { Awake } from './awake.ts';
 import { CommitLook } from './commit-look.ts';
 import type { Cause } from './events.ts';
@@ -39,7 +39,7 @@ const NO_CAUSE: Cause = { seq: 0, origin: { transactionId: '', source: 'host', t
 const NOBODY: Followed = { brought: [], unplanned: [], cause: NO_CAUSE };
 
 export class Live implements Follower {
-  readonly #ctx: PluginContext;
+  readonly #ctx: Lasting;
   readonly #parts: ShapeParts;
   readonly #schema: SchemaLook;
   readonly #read: ReadTransaction;
@@ -55,7 +55,7 @@ export class Live implements Follower {
   #upTo = -1;
   runs = 0;
 
-  constructor(ctx: PluginContext, capsule: ShapeParts['capsule']) {
+  constructor(ctx: Lasting, capsule: ShapeParts['capsule']) {
     this.#ctx = ctx;
     this.#schema = new SchemaLook(ctx.db);
     const schemaVersion = (): number => this.#schema.version;

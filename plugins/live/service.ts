@@ -1,8 +1,9 @@
 /** The service `live`: query watchers and their subscriptions, by object and by id. */
 import { randomUUID } from 'node:crypto';
 import type { EventHandler, SubscribeOptions, Subscription, Watcher } from '../../sdk/capsule-types.ts';
+import type { Lasting } from '../../sdk/lasting.ts';
 import { GlyphError, toSqlParams } from '../../sdk/plugin.ts';
-import type { Params, PluginContext } from '../../sdk/plugin.ts';
+import type { Params } from '../../sdk/plugin.ts';
 import { shorten } from './access.ts';
 import type { Live } from './live.ts';
 import type { Query } from './query.ts';
@@ -27,7 +28,7 @@ export class QueryWatchers implements LiveService {
   readonly #watchers = new Map<string, WatcherEntry>();
   readonly #subscriptions = new Map<string, SubscriptionEntry>();
 
-  constructor(ctx: PluginContext, live: Live, position: () => number) {
+  constructor(ctx: Lasting, live: Live, position: () => number) {
     this.#live = live;
     this.#parts = { db: ctx.db, clock: ctx.clock, logger: ctx.log, position };
   }

@@ -1,9 +1,11 @@
 /**
  * The `lua` plugin: offers sandboxed Lua states as the service `lua`.
  *
- * Invariant: states belong to the plugin; unloading it closes all of them. Nothing is compiled before the first state.
+ * Invariant: states belong to the plugin; unloading it closes all of them, and a reload keeps them while the limits are the same.
+ * Nothing is compiled before the first state.
  */
 import { statSync } from 'node:fs';
+import { handedOn } from '../../sdk/lasting.ts';
 import { definePlugin, GlyphError } from '../../sdk/plugin.ts';
 import { isFunctionHandle } from './function-refs.ts';
 import { MIN_MEMORY, parseLimits } from './limits.ts';
@@ -45,6 +47,24 @@ export function createLuaService(limits: LuaLimits, now: () => number): LuaServi
   };
 }
 
+interface Running {
+  readonly limits: LuaLimits;
+  readonly service: ReturnType<typeof createLuaService>;
+}
+
+const handed = handedOn<LuaConfig, Running>({
+  label: 'close Lua states',
+  begin({ config, clock }) {
+    const limits = parseLimits(config.limits);
+    return { limits, service: createLuaService(limits, () => clock.now()) };
+  },
+  fits({ limits }, { config }) {
+    const { timeMs, memoryBytes } = parseLimits(config.limits);
+    return timeMs === limits.timeMs && memoryBytes === limits.memoryBytes;
+  },
+  end: ({ service }) => service.closeAll(),
+});
+
 export const luaPlugin = definePlugin<LuaConfig>({
   name: 'lua',
   version: '1.0.0',
@@ -64,11 +84,9 @@ export const luaPlugin = definePlugin<LuaConfig>({
     },
     additionalProperties: false,
   },
-  activate(ctx) {
-    const service = createLuaService(parseLimits(ctx.config.limits), () => ctx.clock.now());
-    ctx.defer(() => service.closeAll(), 'close Lua states');
-    ctx.provide<LuaService>('lua', service);
-  },
+  reload: 'restart',
+  activate: (ctx) => ctx.provide<LuaService>('lua', handed.take(ctx).service),
+  snapshot: handed.snapshot,
 });
 export default luaPlugin;
 

@@ -1,10 +1,9 @@
 /**
- * Builds the globals of a new state: opens the harmless libraries and runs prelude.lua, which assembles what scripts see.
+ * Builds the globals of a new state: opens the harmless libraries and runs the prelude, which assembles what scripts see.
  *
  * Invariant: afterwards the interpreter's globals are the script's environment, so nothing that was opened here is reachable by default.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { decodeJson, encodeJson } from './json.ts';
 import { Unpositioned } from './calls.ts';
@@ -13,6 +12,7 @@ import { LUA } from './module.ts';
 import type { LuaExports, Pointer } from './module.ts';
 import { findModule, readModule } from './modules.ts';
 import { dateOf, timeOf } from './os.ts';
+import { PRELUDE } from './prelude.ts';
 import { results } from './results.ts';
 import type { HostFunction, LuaStateOptions, LuaValue } from './types.ts';
 import { LUA_NULL } from './values-in.ts';
@@ -27,16 +27,12 @@ const LIBRARIES = [
   ['luaopen_utf8', 'utf8'],
 ] as const satisfies readonly (readonly [keyof LuaExports, string])[];
 
-let prelude: string | undefined;
-
 /** Returns the registry reference of the script's globals. */
 export function buildSandbox(
   machine: Machine,
   options: LuaStateOptions & { readonly now: () => number; readonly onPrint: (text: string) => void },
 ): bigint {
   const { api } = machine.instance;
-  prelude ??= readFileSync(new URL('./prelude.lua', import.meta.url), 'utf8');
-  const source = prelude;
   let environment = 0n;
   machine.protect((L) => {
     for (const [open, name] of LIBRARIES) {
@@ -46,7 +42,7 @@ export function buildSandbox(
     machine.markers.blob = newTable(api, L);
     machine.markers.arrays = newTable(api, L);
     nameNull(machine, L);
-    machine.calls.compile(L, source, 'sandbox');
+    machine.calls.compile(L, PRELUDE, 'sandbox');
     pushFunctions(machine, L, systemFunctions(options));
     machine.in.push(L, LUA_NULL);
     setField(machine, L, 'null');

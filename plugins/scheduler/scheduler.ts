@@ -69,6 +69,7 @@ export class Scheduler implements RunTools {
 
   /** A Lua state takes part from now on. */
   begin(table: JobTable): void {
+    if (this.#tables.has(table)) return;
     this.#tables.add(table);
     this.#takeUp(table);
     this.arm();

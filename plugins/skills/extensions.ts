@@ -64,4 +64,10 @@ export interface LuaExtension {
   /** The plugin's name, for messages. */
   readonly name: string;
   create(skill: SkillHandle): LuaExtensionInstance;
+  /**
+   * For a Lua state that has this extension already, in an earlier version: what it gets in place of that, with what it keeps
+   * for the state taken over, so that the state goes on as it is. Without it, with undefined, or with functions of other
+   * names, the skill is started again instead. `live` is called as for a new state.
+   */
+  adopt?(skill: SkillHandle): LuaExtensionInstance | undefined;
 }

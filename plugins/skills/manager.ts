@@ -55,10 +55,10 @@ export class SkillsManager implements SkillsService {
   start(): void {
     const { ctx } = this.#runtime;
     this.#ready = this.#startAll();
-    ctx.every(POLL_MS, () => {
+    ctx.clock.interval(() => {
       this.lookAtSchema();
       this.#lookAtControl();
-    });
+    }, POLL_MS);
     if (!ctx.config.watch || ctx.config.dirs.length === 0) return;
     this.#watcher = new FolderWatcher({
       dirs: ctx.config.dirs,
@@ -69,6 +69,11 @@ export class SkillsManager implements SkillsService {
     });
     const listening = this.#watcher.start();
     this.#ready = Promise.all([this.#ready, listening]).then(() => undefined);
+  }
+
+  /** Another instance of the plugin has taken over: what runs goes on as its. */
+  takeOver(): void {
+    for (const skill of this.#skills.values()) skill.running?.takeOver();
   }
 
   list(): readonly SkillReport[] {
@@ -162,13 +167,13 @@ export class SkillsManager implements SkillsService {
     return this.#runtime.extensions.add(extension);
   }
 
-  /** What Lua can call has changed: whatever runs is started again, soon and once for many changes. */
+  /** What Lua can call has changed: whatever runs is started again, soon and once for many changes; not if it is undone by then. */
   extensionsChanged(): void {
     if (this.#restarting || this.#closed) return;
     this.#restarting = true;
     queueMicrotask(() => {
       this.#restarting = false;
-      if (this.#closed) return;
+      if (this.#closed || !this.#runtime.extensions.areStale) return;
       this.#host.close();
       for (const skill of this.#skills.values()) if (skill.running !== undefined) void skill.refresh(true);
     });

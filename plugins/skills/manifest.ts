@@ -3,8 +3,8 @@
  *
  * Invariant: what comes back is complete and valid; every complaint names the file, the line and the key.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import semver from 'semver';
+import schema from '../../skills.manifest.schema.json' with { type: 'json' };
 import { GlyphError, messageOf, parseDuration, validate } from '../../sdk/plugin.ts';
 import type { JsonSchema, Problem } from '../../sdk/plugin.ts';
 import type { SkillFolder } from './folder.ts';
@@ -21,19 +21,8 @@ const MAX_COMPLAINTS = 8;
 /** Time that checking a config against its schema may take. */
 const MAX_CONFIG_MS = 250;
 
-let loaded: JsonSchema | undefined;
-
-/** `skills.manifest.schema.json`, which lies at the top of the package: above the sources, and above dist/. */
-export function manifestSchema(): JsonSchema {
-  if (loaded === undefined) {
-    const urls = ['../../', '../../../'].map((up) => new URL(`${up}skills.manifest.schema.json`, import.meta.url));
-    const url = urls.find((one) => existsSync(one));
-    if (url === undefined)
-      throw new GlyphError('GC_INTERNAL', 'skills.manifest.schema.json is missing from the package');
-    loaded = JSON.parse(readFileSync(url, 'utf8')) as JsonSchema;
-  }
-  return loaded;
-}
+/** `skills.manifest.schema.json`. Imported, not read from a file: a bundle has to hold it. */
+export const manifestSchema = (): JsonSchema => schema;
 
 /**
  * The manifest of a folder.

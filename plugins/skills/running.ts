@@ -133,6 +133,13 @@ export class Running {
     this.#handle?.resume();
   }
 
+  /** Another instance of the plugin has taken over: the hooks of the one before went with it. */
+  takeOver(): void {
+    if (!this.#live) return;
+    this.#untap?.();
+    this.#untap = tapHooks(this);
+  }
+
   /** Takes part no more. Its cursor stays stored. */
   goSilent(): void {
     this.#live = false;

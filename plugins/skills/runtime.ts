@@ -1,7 +1,8 @@
 /** What every part of the plugin works with: the services it uses, and its own shared objects. Made once, in index.ts. */
 import type { LuaService, LuaValue } from '../../sdk/lua-types.ts';
 import type { CapsuleService } from '../../sdk/capsule-types.ts';
-import type { Disposer, PluginContext } from '../../sdk/plugin.ts';
+import type { Lasting } from '../../sdk/lasting.ts';
+import type { Disposer } from '../../sdk/plugin.ts';
 import type { ActionQueue } from './action-queue.ts';
 import type { FindPeer } from './dependencies.ts';
 import type { ExtensionRegistry } from './extension-registry.ts';
@@ -46,7 +47,7 @@ export interface Peers {
 }
 
 export interface Runtime {
-  readonly ctx: PluginContext<SkillsConfig>;
+  readonly ctx: Lasting<SkillsConfig>;
   readonly lua: LuaService;
   readonly capsule: CapsuleService;
   readonly actions: Actions;

@@ -36,7 +36,7 @@ export class Status {
     const from = this.#state;
     this.#state = to;
     const { store, ctx } = this.#runtime;
-    if (from !== to && !ctx.scope.closed) ctx.emit('skill:state', { id: this.#id, from, to });
+    if (from !== to && !ctx.closed) ctx.emit('skill:state', { id: this.#id, from, to });
     if (to === 'activating' || to === 'deactivating') return;
     store.recordState(this.#id, {
       state: to,

@@ -38,6 +38,7 @@ export class FolderWatcher {
   #rescan: Timer | undefined;
   #search: Timer | undefined;
   #missing: readonly string[];
+  readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: FolderWatcherOptions) {
     this.#options = options;
@@ -50,7 +51,7 @@ export class FolderWatcher {
     return this.#pending.size > 0;
   }
 
-  /** Resolves when file events are listened to. */
+  /** Resolves when file events are listened to, or no longer will be. */
   start(): Promise<void> {
     const { clock, log } = this.#options;
     this.#rescan = clock.interval(() => this.#lookAtAll(), RESCAN_MS);
@@ -74,7 +75,10 @@ export class FolderWatcher {
     );
     // With nothing to watch chokidar is never ready.
     if (this.#missing.length === this.#dirs.length) return Promise.resolve();
-    return new Promise((ready) => events.once('ready', () => ready()));
+    const { promise, resolve: ready } = Promise.withResolvers<void>();
+    events.once('ready', ready);
+    // Closed before that, chokidar is never ready.
+    return Promise.race([promise, this.#closed.promise]);
   }
 
   async close(): Promise<void> {
@@ -82,6 +86,7 @@ export class FolderWatcher {
     this.#search?.cancel();
     for (const timer of this.#pending.values()) timer.cancel();
     this.#pending.clear();
+    this.#closed.resolve();
     await this.#events?.close();
   }
 

@@ -1,6 +1,11 @@
--- The sandbox: builds the globals a script sees. Runs once per state, before any script, with
--- `sys` (host functions for its own use), `functions` and `values` (what the host offers, by dotted name), and two tables the host
--- recognises: `blob`, the metatable of blobs, and `arrays`, whose weak keys are the empty tables that are arrays.
+/**
+ * The Lua that every state runs first, before any script: it assembles the globals a script sees.
+ *
+ * Invariant: it is text in a module and not a file beside it, because a bundle takes only modules along.
+ */
+export const PRELUDE = String.raw`-- The sandbox: builds the globals a script sees. Runs once per state, before any script, with
+-- "sys" (host functions for its own use), "functions" and "values" (what the host offers, by dotted name), and two tables the host
+-- recognises: "blob", the metatable of blobs, and "arrays", whose weak keys are the empty tables that are arrays.
 -- Invariant: everything used here is captured in locals, and nothing of the interpreter's own globals is reachable afterwards.
 local sys, functions, values, blob, arrays = ...
 
@@ -10,7 +15,7 @@ local collectgarbage, concat, gmatch = collectgarbage, table.concat, string.gmat
 
 math.randomseed(sys.seed())
 
--- No bytecode out (and, through `load`, none in); ("x"):upper() looks methods up where no script can change them.
+-- No bytecode out (and, through "load", none in); ("x"):upper() looks methods up where no script can change them.
 string.dump = nil
 local methods = {}
 for name, fn in pairs(string) do methods[name] = fn end
@@ -132,3 +137,4 @@ for path, value in pairs(values) do place(path, value) end
 for path, fn in pairs(functions) do place(path, fn) end
 
 return env
+`;
