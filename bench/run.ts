@@ -12,7 +12,7 @@ import { FIGURES } from './figures.ts';
 import type { Figure } from './figures.ts';
 import { round } from './measure.ts';
 
-const PROGRAMS = ['capsule', 'live', 'host', 'skills', 'lua', 'spec'] as const;
+const PROGRAMS = ['capsule', 'live', 'host', 'skills', 'lua', 'plugins', 'spec'] as const;
 
 interface Result extends Figure {
   readonly value: number | undefined;

@@ -1,5 +1,6 @@
 /** The plugins that come with GlyphCase, with the options each gets from the host's; then those the host brings. */
 import { GlyphError } from '../kernel/errors.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { PluginEntry, PluginHost } from '../kernel/plugins/host.ts';
 import type { PluginDefinition } from '../kernel/plugins/types.ts';
 import actions from '../plugins/actions/index.ts';
@@ -14,12 +15,19 @@ import lua from '../plugins/lua/index.ts';
 import scheduler from '../plugins/scheduler/index.ts';
 import skills from '../plugins/skills/index.ts';
 import type { SkillsConfig } from '../plugins/skills/runtime.ts';
+import { readConfig } from './config.ts';
 import type { CheckedConfig } from './config.ts';
+import { readPlugins } from './plugin-files/options.ts';
+import { PluginFiles } from './plugin-files/plugin-files.ts';
 
 const entry = (definition: PluginDefinition<never>, config: unknown = {}): PluginEntry => ({
   definition: definition,
   config,
 });
+
+/** Definitions of all built-in plugins. */
+export const builtinDefinitions = (): readonly PluginDefinition[] =>
+  builtinPlugins(readConfig(':memory:', undefined)).map(({ definition }) => definition);
 
 /** In the order in which they are loaded. With `capsule.enabled: false` only the action bus is left. */
 function builtinPlugins(config: CheckedConfig): readonly PluginEntry[] {
@@ -53,19 +61,20 @@ function skillsConfig(options: CheckedConfig['skills']): Partial<SkillsConfig> {
   };
 }
 
-/** Loads the built-in plugins, then the host's own. @throws what a built-in plugin failed with; GC_BAD_PLUGIN, GC_NOT_SUPPORTED */
+/** Loads the built-in plugins, then those the host brings as objects. @throws what a built-in plugin failed with; GC_BAD_PLUGIN */
 export function loadPlugins(host: PluginHost, config: CheckedConfig): void {
   const failed = host.loadAll(builtinPlugins(config)).find((report) => report.state === 'failed');
   // The built-in ones are the database's engine: without them there is nothing to go on with.
   if (failed?.error !== undefined) throw rootCause(failed.error);
-  for (const definition of config.plugins ?? []) {
-    if (typeof definition === 'string') {
-      throw new GlyphError('GC_NOT_SUPPORTED', `Plugins are given as objects; "${definition}" is a path`, {
-        hint: 'Import the plugin and pass its definition.',
-      });
-    }
-    host.load(definition);
-  }
+  for (const { definition, config: given } of readPlugins(config.plugins).definitions) host.load(definition, given);
+}
+
+/** The plugins a host takes from files. They are loaded when it has booted, and forgotten by `close()`. @throws GC_BAD_OPTION, GC_BAD_PLUGIN */
+export function createPluginFiles(kernel: Kernel, config: Pick<CheckedConfig, 'plugins'>): PluginFiles {
+  const { plugins: host, clock, logger, hooks } = kernel;
+  const files = new PluginFiles({ host, clock, logger }, readPlugins(config.plugins));
+  hooks.boot.tap('plugin files', () => files.begin());
+  return files;
 }
 
 /** A failed plugin's report wraps what it threw; who opens a database wants to read that. */

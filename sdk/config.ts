@@ -7,8 +7,10 @@ import type { Clock } from '../kernel/clock.ts';
 import { describeProblems, validate } from '../kernel/schema/validate.ts';
 import { GlyphError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/logger.ts';
-import type { JsonSchema, PluginDefinition } from '../kernel/plugins/types.ts';
+import type { JsonSchema } from '../kernel/plugins/types.ts';
 import { describe } from '../kernel/database/values.ts';
+import { readPlugins } from './plugin-files/options.ts';
+import type { PluginOption } from './plugin-files/options.ts';
 import type { SchemaDefinition } from './schema.ts';
 
 /** What a skill may be granted; the same shape as `permissions` in its manifest. */
@@ -73,7 +75,8 @@ export interface GlyphCaseOptions {
   readonly skills?: SkillsOptions | false;
   readonly scheduler?: SchedulerOptions;
   readonly lua?: { readonly limits?: { readonly time?: string | number; readonly memory?: string | number } };
-  readonly plugins?: readonly (PluginDefinition<never> | PluginDefinition | string)[];
+  /** Definitions, files, folders of plugins, packages; loaded in this order, definitions first. */
+  readonly plugins?: readonly PluginOption[];
   /** Told of slow statements, emissions, failures and lifecycle changes. Silent by default. */
   readonly logger?: Logger;
   /** Statements slower than this are counted and logged, in ms. @defaultValue 100 */
@@ -161,7 +164,7 @@ export interface CheckedConfig extends GlyphCaseConfig {
   readonly busyTimeout: number;
 }
 
-/** Reads the constructor's arguments. @throws GC_BAD_ARGUMENT, GC_BAD_OPTION with path and suggestion. */
+/** Reads the constructor's arguments. @throws GC_BAD_ARGUMENT, GC_BAD_OPTION with path and suggestion; GC_BAD_PLUGIN for a path where no plugin is. */
 export function readConfig(first: unknown, second: unknown): CheckedConfig {
   const given: unknown = typeof first === 'string' ? { ...asObject(second ?? {}, 'options'), filename: first } : first;
   const config = asObject(given, 'The first argument');
@@ -183,6 +186,12 @@ export function readConfig(first: unknown, second: unknown): CheckedConfig {
       throw new GlyphError('GC_BAD_OPTION', `new GlyphCase(): the option ${name} cannot be ${describe(value)}`);
     }
   }
+  if (plugins !== undefined && !Array.isArray(plugins)) {
+    throw new GlyphError('GC_BAD_OPTION', `new GlyphCase(): the option plugins cannot be ${describe(plugins)}`, {
+      hint: "Give a list: plugins: ['./plugins/metrics.ts']",
+    });
+  }
+  readPlugins(config['plugins'] as GlyphCaseOptions['plugins']);
   const present = Object.fromEntries(Object.entries(objects).filter(([, value]) => value !== undefined));
   return { ...checked.value, ...present };
 }

@@ -24,17 +24,19 @@ import type {
 } from '../plugins/capsule/types.ts';
 import type { LiveService, QueryWatcher } from '../plugins/live/types.ts';
 import type { SkillsService } from '../plugins/skills/types.ts';
-import { loadPlugins } from './builtin.ts';
+import { createPluginFiles, loadPlugins } from './builtin.ts';
 import { readConfig } from './config.ts';
 import type { CheckedConfig, GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
 import { installPlaceOf, pluginsOf, skillsOf } from './managers.ts';
 import type { PluginsManager, SkillsManager } from './managers.ts';
 import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
 import { Schemas } from './schemas.ts';
+import { closedError, whenReady } from './ready.ts';
 import { isStatement, queryParams } from './queries.ts';
 import type { QueryText } from './queries.ts';
 import { Statements } from './statements.ts';
-import type { ExecuteResult } from './statements.ts';
+import type { ExecuteResult, StatementsOptions } from './statements.ts';
+import { statsOf } from './stats.ts';
 import type { StartReport, Stats, SyncResult } from './types.ts';
 import { VERSION } from './version.ts';
 
@@ -52,14 +54,16 @@ type TableOptions = boolean | NonNullable<TableDef['capsule']>;
  * ```
  */
 export class GlyphCase implements AsyncDisposable {
-  /** Resolves once every plugin and skill has started, or said why not. */
+  /** Resolves once every plugin and skill has started, or said why not. @throws GC_CLOSED; GC_PLUGIN_FAILED: `onFailure: 'abort'` */
   readonly ready: Promise<StartReport>;
   readonly plugins: PluginsManager;
   readonly skills: SkillsManager;
   readonly #config: CheckedConfig;
   readonly #kernel: Kernel;
+  readonly #files: ReturnType<typeof createPluginFiles>;
   readonly #statements: Statements;
   readonly #schemas: Schemas;
+  #closing = false;
 
   /**
    * @throws GC_BAD_ARGUMENT, GC_BAD_OPTION, GC_CANNOT_OPEN, GC_NOT_A_DATABASE, GC_READ_ONLY, GC_LOCKED, GC_NEWER_SCHEMA
@@ -71,17 +75,13 @@ export class GlyphCase implements AsyncDisposable {
     const config = (this.#config = readConfig(first, second));
     const logger = config.logger ?? silentLogger;
     const { filename, busyTimeout, clock } = config;
-    this.#kernel = createKernel({
-      filename,
-      version: VERSION,
-      logger,
-      busyTimeout,
-      ...(clock === undefined ? {} : { clock }),
-    });
+    this.#kernel = createKernel({ filename, version: VERSION, logger, busyTimeout, ...(clock && { clock }) });
     const { db, hooks, plugins } = this.#kernel;
-    this.#statements = new Statements({ db, hooks, logger, slowMs: config.slowQueryMs });
+    const onSlow: StatementsOptions['onSlow'] = (slow) => this.#kernel.bus.emit('statement:slow', slow);
+    this.#statements = new Statements({ db, hooks, logger, slowMs: config.slowQueryMs, onSlow });
     this.#schemas = new Schemas(this.#kernel, () => (config.capsule.enabled ? this.#capsule : undefined));
-    this.plugins = pluginsOf(plugins);
+    this.#files = createPluginFiles(this.#kernel, config);
+    this.plugins = pluginsOf(plugins, this.#files);
     this.skills = skillsOf(() => this.#service<SkillsService>('skills'), {
       ...installPlaceOf(config),
       connection: () => db.sqlite,
@@ -94,7 +94,9 @@ export class GlyphCase implements AsyncDisposable {
       void this.#kernel.close();
       throw error;
     }
-    this.ready = this.#whenReady(started);
+    const { enabled: skills } = config.capsule;
+    const end = { isClosing: () => this.#closing, close: () => this.close() };
+    this.ready = whenReady(this.#kernel, { started, skills, files: this.#files, ...end });
   }
 
   /** The raw better-sqlite3 handle, for reading and for those who know. Writes through it are seen too. */
@@ -257,6 +259,11 @@ export class GlyphCase implements AsyncDisposable {
     return this.#service<ActionsService>('actions').request(action, payload) as Promise<T>;
   }
 
+  /** Answers an HTTP request by the plugins' routes, so that any server can mount them: 404 when none fits. @throws GC_CLOSED */
+  handle(request: Request): Promise<Response> {
+    return this.#kernel.plugins.handle(request);
+  }
+
   /** Makes a synchronous function callable from every skill that lists it under `permissions.functions`. */
   registerLuaFunction(name: string, fn: (...args: never[]) => unknown): Disposer {
     return this.#service<SkillsService>('skills').registerFunction(name, fn as (...args: unknown[]) => unknown);
@@ -288,26 +295,23 @@ export class GlyphCase implements AsyncDisposable {
   }
 
   stats(): Stats {
-    const { rss, heapUsed } = process.memoryUsage();
-    const [stats, live] = [this.#capsule.stats(), this.#live.stats()];
-    const watchers = stats.watchers + live.watchers;
-    const subscriptions = [...stats.subscriptions, ...live.subscriptions];
-    return { ...stats, watchers, subscriptions, slowQueries: this.#statements.slow, memory: { rss, heapUsed } };
+    return statsOf({ capsule: this.#capsule.stats(), live: this.#live.stats(), slowQueries: this.#statements.slow });
   }
 
   /** @throws GC_NOT_SUPPORTED while no sync plugin is loaded */
   syncToCloud(_endpoint?: string): Promise<SyncResult> {
-    return Promise.reject(noSync());
+    return noSync();
   }
 
   /** @throws GC_NOT_SUPPORTED while no sync plugin is loaded */
   pullFromCloud(_endpoint?: string): Promise<SyncResult> {
-    return Promise.reject(noSync());
+    return noSync();
   }
 
   /** Stops skills and plugins, keeps durable cursors, closes the file. Idempotent. */
   async close(): Promise<void> {
-    await this.#kernel.close();
+    this.#closing = true;
+    await Promise.all([this.#kernel.close(), this.#files.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -332,19 +336,15 @@ export class GlyphCase implements AsyncDisposable {
   }
 
   #service<Service>(name: string): Service {
-    if (!this.#kernel.db.sqlite.open) throw new GlyphError('GC_CLOSED', `The database ${this.filename} is closed`);
-    return this.#kernel.plugins.use<Service>(name);
-  }
-
-  async #whenReady(started: number): Promise<StartReport> {
-    const plugins = await this.#kernel.plugins.ready();
-    if (!this.#config.capsule.enabled) return { plugins, skills: [], ms: performance.now() - started };
-    const service = this.#service<SkillsService>('skills');
-    await service.ready();
-    return { plugins: this.plugins.list(), skills: service.list(), ms: performance.now() - started };
+    const { db, plugins } = this.#kernel;
+    if (!db.sqlite.open) throw closedError(db);
+    try {
+      return plugins.use<Service>(name);
+    } catch (error) {
+      throw this.#closing ? closedError(db) : error;
+    }
   }
 }
 
-function noSync(): GlyphError {
-  return new GlyphError('GC_NOT_SUPPORTED', 'Sync needs the plugin "sync", which is not loaded');
-}
+const noSync = (): Promise<never> =>
+  Promise.reject(new GlyphError('GC_NOT_SUPPORTED', 'Sync needs the plugin "sync", which is not loaded'));

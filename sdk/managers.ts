@@ -5,18 +5,29 @@ import type { PluginHost } from '../kernel/plugins/host.ts';
 import type { PluginDefinition, PluginReport } from '../kernel/plugins/types.ts';
 import type { SkillsService } from '../plugins/skills/types.ts';
 import type { GlyphCaseOptions } from './config.ts';
+import { isPath, readPath } from './plugin-files/options.ts';
+import type { PluginPath } from './plugin-files/options.ts';
+import type { PluginFiles } from './plugin-files/plugin-files.ts';
+import type { FilePluginReport } from './plugin-files/report.ts';
 import type { InstallOptions, InstallResult, RemoveOptions, RemovePlan } from './install/types.ts';
 
+type AnyDefinition = PluginDefinition<never> | PluginDefinition;
+
 export interface PluginsManager {
-  list(): readonly PluginReport[];
-  get(name: string): PluginReport | undefined;
+  list(): readonly FilePluginReport[];
+  get(name: string): FilePluginReport | undefined;
   /** Why a plugin is in its state, in sentences. @throws GC_NO_SUCH_PLUGIN */
   why(name: string): readonly string[];
   /** @throws GC_BAD_PLUGIN */
-  load(definition: PluginDefinition<never> | PluginDefinition, config?: unknown): PluginReport;
+  load(definition: AnyDefinition, config?: unknown): PluginReport;
+  /** Loads the plugin in a file or folder, and takes its edits over as they are saved. @throws GC_BAD_PLUGIN with file and line */
+  load(path: string | PluginPath, config?: unknown): Promise<FilePluginReport>;
   unload(name: string): Promise<readonly Error[]>;
-  /** The running version answers until the new one is active, and goes on if that fails. */
-  reload(name: string, definition?: PluginDefinition<never> | PluginDefinition): Promise<PluginReport>;
+  /**
+   * The running version answers until the new one is active, and goes on if that fails. Without a definition a plugin that
+   * came from a file is read from there again, anything else is started anew.
+   */
+  reload(name: string, definition?: AnyDefinition, config?: unknown): Promise<FilePluginReport>;
 }
 
 /** What a host does with its skills: the service `skills`, of which the rest has a member of `GlyphCase` of its own. */
@@ -46,15 +57,28 @@ export interface InstallPlace {
   readonly connection: () => BetterSqlite3.Database;
 }
 
-export function pluginsOf(host: PluginHost): PluginsManager {
+export function pluginsOf(host: PluginHost, files: PluginFiles): PluginsManager {
+  const list = (): readonly FilePluginReport[] => files.reports(host.list());
+  const get = (name: string): FilePluginReport | undefined => list().find(({ id }) => id === name);
   return {
-    list: () => host.list(),
-    get: (name) => host.get(name),
-    why: (name) => host.why(name),
-    load: (definition, config) => host.load(definition, config),
+    list,
+    get,
+    why: (name) => files.why(name) ?? host.why(name),
+    load: ((given: AnyDefinition | string | PluginPath, config?: unknown) =>
+      isPath(given) ? loadPath(files, given, config) : host.load(given, config)) as PluginsManager['load'],
     unload: (name) => host.unload(name),
-    reload: (name, definition) => host.reload(name, definition),
+    async reload(name, definition, config) {
+      const file = definition === undefined ? files.fileOf(name) : undefined;
+      if (file === undefined) await host.reload(name, definition, config);
+      else await files.reload(file, config);
+      return get(name) as FilePluginReport;
+    },
   };
+}
+
+async function loadPath(files: PluginFiles, given: string | PluginPath, config: unknown): Promise<FilePluginReport> {
+  const source = readPath(given, 'plugins.load()');
+  return await files.load(config === undefined ? source : { ...source, config });
 }
 
 export function skillsOf(service: () => SkillsService, place: InstallPlace): SkillsManager {

@@ -14,7 +14,7 @@ const SAY = 'function on_data_changed(t, op, row, event) log.info("seen", op, ev
 
 describe('start refuses', () => {
   test.each([
-    [['--plugins', 'plugins'], 'GC_NOT_SUPPORTED', 'Plugin folders are not supported'],
+    [['--plugins', 'nowhere'], 'GC_BAD_OPTION', 'There is no folder nowhere'],
     [['--skills', 'nowhere'], 'GC_BAD_OPTION', 'There is no folder nowhere'],
     [['--config', 'nowhere.json'], 'GC_CANNOT_OPEN', 'There is no file nowhere.json'],
     [['--db', 'no/such/folder.db'], 'GC_CANNOT_OPEN', 'does not exist'],

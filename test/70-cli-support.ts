@@ -1,9 +1,8 @@
 /** Runs the real `glyphcase` command as a child process, as a person or a script would. */
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterTest, until } from './support.ts';
+import { startProgram, until } from './support.ts';
 
 export const root = join(import.meta.dirname, '..');
 const launcher = join(root, 'bin', 'glyphcase.js');
@@ -32,19 +31,11 @@ export interface RunningCli {
 }
 
 export function startCli(args: readonly string[], { cwd, env }: CliOptions = {}): RunningCli {
-  const child = spawn(process.execPath, [launcher, ...args], {
+  const { child, output, ended } = startProgram(process.execPath, [launcher, ...args], {
     cwd,
     env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  afterTest(async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-    await ended;
-  });
+  child.stdin.end();
   const has = (text: string | RegExp): boolean => {
     const all = output.stdout + output.stderr;
     return typeof text === 'string' ? all.includes(text) : text.test(all);

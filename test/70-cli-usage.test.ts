@@ -74,9 +74,9 @@ describe('help', () => {
   test('is there for every command, with an example', async () => {
     const names = commands();
     expect(names).toEqual(
-      expect.arrayContaining(['start', 'watch', 'log', 'inspect', 'doctor', 'detach', 'skill new']),
+      expect.arrayContaining(['start', 'watch', 'log', 'inspect', 'doctor', 'detach', 'skill new', 'plugin list']),
     );
-    for (const name of names.filter((one) => one !== 'skill')) {
+    for (const name of names.filter((one) => one !== 'skill' && one !== 'plugin')) {
       const help = helpOf(name);
       expect(help).toContain(`Usage: glyphcase ${name}`);
       expect(help).toContain('Examples:');

@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import { readConfig } from '../config.ts';
 import type { GlyphCaseConfig, SkillsOptions } from '../config.ts';
+import { withPaths } from '../plugin-files/options.ts';
 
 export type FileConfig = Partial<GlyphCaseConfig>;
 
@@ -26,8 +27,15 @@ export async function readConfigFile(file: string): Promise<FileConfig> {
     const what = MODULES.includes(extname(path)) ? 'its default export' : 'it';
     throw new GlyphError('GC_BAD_OPTION', `${file}: ${what} must be an object with the options of new GlyphCase()`);
   }
-  check(value, file);
-  return absolute(value, dirname(path));
+  const config = withPlugins(value, dirname(path));
+  check(config, file);
+  return absolute(config, dirname(path));
+}
+
+/** Whether there is a plugin at a path is part of the check, so these paths are made absolute before it. */
+function withPlugins(config: FileConfig, folder: string): FileConfig {
+  const { plugins } = config;
+  return Array.isArray(plugins) ? { ...config, plugins: withPaths(plugins, (path) => resolve(folder, path)) } : config;
 }
 
 async function load(path: string, file: string): Promise<unknown> {

@@ -22,6 +22,10 @@ export const dbOption = (): Option => new Option('--db <file>', 'SQLite file').d
 export const skillsOption = (): Option =>
   new Option('--skills <dir>', `folder with skills; may be repeated (default: ${DEFAULT_SKILLS})`).argParser(repeated);
 
+/** `--plugins DIR`, which may be repeated; undefined when it is not given. */
+export const pluginsOption = (description = 'folder with plugins; may be repeated'): Option =>
+  new Option('--plugins <dir>', description).argParser(repeated);
+
 /** An option with a default that is shown without quotes. */
 export const withDefault = (flags: string, description: string, value: string): Option =>
   new Option(flags, description).default(value, value);

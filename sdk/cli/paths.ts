@@ -7,6 +7,8 @@ import { GlyphError } from '../../kernel/errors.ts';
 export const DEFAULT_DB = 'glyphcase.db';
 /** The skills of the current folder, unless `--skills` says otherwise. */
 export const DEFAULT_SKILLS = 'skills';
+/** The plugins of the current folder, where a command needs a folder and `--plugins` names none. */
+export const DEFAULT_PLUGINS = 'plugins';
 
 /**
  * The path of a database that is there.

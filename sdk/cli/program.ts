@@ -9,6 +9,7 @@ import { addDetach } from './commands/detach.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addLog } from './commands/log.ts';
+import { addPlugin } from './commands/plugin.ts';
 import { addSkill } from './commands/skill.ts';
 import { addStart } from './commands/start.ts';
 import { addWatch } from './commands/watch.ts';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
   addWatch(program);
   addLog(program);
   addSkill(program);
+  addPlugin(program);
   addInspect(program);
   addDoctor(program);
   addDetach(program);

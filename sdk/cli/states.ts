@@ -3,6 +3,7 @@ import { paint } from './output.ts';
 
 const COLOUR: Readonly<Record<string, 'green' | 'red' | 'yellow' | 'dim'>> = {
   active: 'green',
+  ready: 'green',
   failed: 'red',
   quarantined: 'red',
   incompatible: 'red',

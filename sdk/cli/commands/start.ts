@@ -1,13 +1,13 @@
 /** `glyphcase start`: the host, on a database file, with the skills of a folder, until Ctrl-C. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Option } from 'commander';
 import type { Command } from 'commander';
 import { GlyphError } from '../../../kernel/errors.ts';
 import type { GlyphCaseConfig } from '../../config.ts';
+import type { PluginFolder } from '../../plugin-files/options.ts';
 import type { FileConfig } from '../config-file.ts';
 import { untilStopped } from '../lifetime.ts';
-import { examples, repeated, skillsOption } from '../options.ts';
+import { examples, pluginsOption, repeated, skillsOption } from '../options.ts';
 import { DEFAULT_DB, DEFAULT_SKILLS, isFolder, shown } from '../paths.ts';
 import type { Reporter } from '../reporter.ts';
 
@@ -32,7 +32,7 @@ export function addStart(program: Command): void {
     )
     .option('--db <file>', `SQLite file (default: ${DEFAULT_DB})`)
     .addOption(skillsOption())
-    .addOption(new Option('--plugins <dir>', 'folder with plugins; may be repeated').argParser(repeated).hideHelp())
+    .addOption(pluginsOption())
     .option('--config <file>', 'options of the host: JSON, or a module with a default export; flags win')
     .option('--no-sample', 'leave a new database empty')
     .option(
@@ -48,6 +48,7 @@ export function addStart(program: Command): void {
       examples(
         ['glyphcase start', `./${DEFAULT_SKILLS} on ./${DEFAULT_DB}`],
         ['glyphcase start --db app.db --skills skills', 'on a database of yours'],
+        ['glyphcase start --plugins plugins', 'with the plugins of a folder'],
         ['glyphcase start --grant network=api.example.com', 'let skills that ask for it talk to that host'],
       ),
     )
@@ -56,11 +57,6 @@ export function addStart(program: Command): void {
 
 async function start(options: StartOptions): Promise<void> {
   const began = performance.now();
-  if (options.plugins !== undefined) {
-    throw new GlyphError('GC_NOT_SUPPORTED', 'Plugin folders are not supported by this version', {
-      hint: 'Plugins can be listed in a --config module: export default { plugins: [myPlugin] }',
-    });
-  }
   const [{ Grants }, { humanReporter, jsonReporter }, { readConfigFile }] = await Promise.all([
     import('../grants.ts'),
     import('../reporter.ts'),
@@ -70,6 +66,9 @@ async function start(options: StartOptions): Promise<void> {
   const fromFile = options.config === undefined ? {} : await readConfigFile(options.config);
   const filename = options.db ?? fromFile.filename ?? DEFAULT_DB;
   const folders = skillFoldersOf(options, fromFile);
+  const plugins = [...(fromFile.plugins ?? []), ...pluginFoldersOf(options)];
+  // Stack traces of plugins then name the lines of their sources. In a program of somebody else's that is not ours to switch on.
+  if (plugins.length > 0) process.setSourceMapsEnabled(true);
   const isNew = filename !== ':memory:' && !existsSync(filename);
   const sample =
     options.sample && isNew && fromFile.schema === undefined ? (await import('../sample.ts')).SAMPLE : undefined;
@@ -79,6 +78,7 @@ async function start(options: StartOptions): Promise<void> {
     ...fromFile,
     filename,
     logger: reporter.logger,
+    plugins,
     ...(sample === undefined ? {} : { schema: sample }),
     skills: folders.length === 0 ? false : { ...fileSkills, dir: folders.map((folder) => resolve(folder)) },
   };
@@ -106,11 +106,19 @@ function skillFoldersOf(options: StartOptions, fromFile: FileConfig): readonly s
   const { skills } = fromFile;
   if (options.skills === undefined && skills === false) return [];
   const named = options.skills ?? (skills === undefined || skills === false ? undefined : [skills.dir].flat());
-  for (const folder of named ?? []) {
-    if (isFolder(folder)) continue;
-    throw new GlyphError('GC_BAD_OPTION', `There is no folder ${shown(folder)} to take skills from`, {
-      hint: 'Correct the path, or make the folder.',
-    });
-  }
+  for (const folder of named ?? []) assertFolder(folder, 'skills');
   return named ?? [DEFAULT_SKILLS];
+}
+
+/** @throws GC_BAD_OPTION for a folder that is not there */
+function pluginFoldersOf({ plugins = [] }: StartOptions): readonly PluginFolder[] {
+  for (const folder of plugins) assertFolder(folder, 'plugins');
+  return plugins.map((dir) => ({ dir }));
+}
+
+function assertFolder(folder: string, what: string): void {
+  if (isFolder(folder)) return;
+  throw new GlyphError('GC_BAD_OPTION', `There is no folder ${shown(folder)} to take ${what} from`, {
+    hint: 'Correct the path, or make the folder.',
+  });
 }

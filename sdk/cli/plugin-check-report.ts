@@ -1,0 +1,95 @@
+/**
+ * How the result of `glyphcase plugin check` looks on the terminal.
+ *
+ * Invariant: a check that failed shows what the plugin did, and what its author can do about it.
+ */
+import type { PluginCheck, PluginCheckName, PluginContractReport } from '../testing/index.ts';
+import { formatMs, paint, print, printable } from './output.ts';
+
+/** A service that a plugin requires and that cannot be had here. */
+export interface MissingService {
+  readonly service: string;
+  readonly range: string;
+  /** Version in which a built-in plugin provides it, when that is not in the range. */
+  readonly builtin?: string;
+}
+
+/** What `plugin check --json` prints. */
+export interface PluginCheckReport extends PluginContractReport {
+  /** The path as it was given. */
+  readonly file: string;
+  readonly missing: readonly MissingService[];
+  /** Errors that reached nobody: promises that rejected unheard, exceptions out of timers and listeners of its own. */
+  readonly strays: readonly string[];
+}
+
+/** What to do about a check that fails. */
+const REMEDIES: Readonly<Record<PluginCheckName, string>> = {
+  definition: 'Correct the definition; docs/plugins.md, "The definition", lists its keys.',
+  activates: 'Correct activate(ctx). Options it cannot do without are passed with --config, tables with --schema.',
+  deactivates: 'Wait for nothing in deactivate that may never come; what goes through ctx needs no deactivate.',
+  'cleans-up': 'Register through ctx, which takes it back, and give back all else with ctx.defer(() => …).',
+  reloads: 'Give back what every start takes with ctx.defer(() => …).',
+  'is-freed': 'Let go of it in ctx.defer: a variable of the module or a listener elsewhere still holds the instance.',
+  'bad-config': "Say in the `config` schema what each option may be: { type: 'object', properties: { … } }.",
+  'without-optional': 'Take optional services with ctx.onService(name, …), which calls when they are there.',
+  'late-optional': 'Take it with ctx.onService(name, …), and return a function that lets it go.',
+  'failed-activation': 'Give back with ctx.defer(() => …), not in deactivate: that is not called when activate throws.',
+  'hung-activation': 'Give back with ctx.defer(() => …), as soon as you have what is to be given back.',
+  'hung-deactivation': 'Give back with ctx.defer(() => …), which runs even when deactivate hangs.',
+  silent: 'Write with ctx.log.',
+  'process-untouched': 'Take listeners off in ctx.defer(() => …), and define no global names.',
+  'no-handles': 'Use ctx.timeout and ctx.every; close servers, sockets and watchers in ctx.defer(() => …).',
+};
+
+const INDENT = ' '.repeat(9);
+
+export function printCheckReport(report: PluginCheckReport): void {
+  const { plugin, version, file, checks, missing, strays, ms } = report;
+  print(`${paint('bold', `${plugin} ${version}`)}  ${paint('dim', printable(file))}`);
+  const isMissing = missing.length > 0;
+  for (const check of checks) printOne(check, isMissing && check.name === 'activates');
+  for (const one of missing) print(`${paint('yellow', 'missing')}  ${missingText(one)}`);
+  if (isMissing) detail('fix:', standIns(missing));
+  for (const stray of strays) {
+    print(`${paint('red', 'failed ')}  ${paint('bold', 'unheard')}: It lets an error go that nobody hears.`);
+    detail('', stray);
+    detail('fix:', 'Await the promise, or catch what the callback throws.');
+  }
+  print(`${countsOf(report)} ${paint('dim', formatMs(ms))}`);
+}
+
+function printOne({ name, sentence, ok, skipped, message }: PluginCheck, isExplained: boolean): void {
+  const mark = skipped ? paint('dim', 'skipped') : ok ? paint('green', 'ok     ') : paint('red', 'failed ');
+  print(`${mark}  ${paint('bold', name)}: ${sentence}`);
+  if (message !== undefined) detail('', message);
+  if (!ok && !isExplained) detail('fix:', REMEDIES[name]);
+}
+
+function detail(label: string, text: string): void {
+  const lines = text.split('\n').map(printable).join(`\n${INDENT}`);
+  print(`${INDENT}${label === '' ? lines : `${paint('cyan', label)} ${lines}`}`);
+}
+
+const missingText = ({ service, range, builtin }: MissingService): string =>
+  printable(
+    builtin === undefined
+      ? `the service '${service}' ${range}, which no built-in plugin provides`
+      : `the service '${service}' ${range}; the built-in one is ${builtin}`,
+  );
+
+function standIns(missing: readonly MissingService[]): string {
+  const names = missing.map(({ service }) => `${/^[a-z]\w*$/i.test(service) ? service : `'${service}'`}: …`);
+  return `Check it in a test, with objects in their place: runPluginContract(plugin, { services: { ${names.join(', ')} } }).`;
+}
+
+function countsOf({ checks, strays }: PluginCheckReport): string {
+  const failed = checks.filter(({ ok }) => !ok).length + strays.length;
+  const skipped = checks.filter((check) => check.skipped).length;
+  const passed = checks.length - skipped - checks.filter(({ ok }) => !ok).length;
+  return [
+    ...(failed > 0 ? [paint('red', `${failed} failed`)] : []),
+    paint('green', `${passed} ok`),
+    ...(skipped > 0 ? [paint('dim', `${skipped} skipped`)] : []),
+  ].join(', ');
+}

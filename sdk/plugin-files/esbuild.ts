@@ -1,0 +1,46 @@
+/**
+ * esbuild, when it is installed: an optional peer dependency that bundles plugins.
+ *
+ * It is loaded as a copy of our own, because it keeps one child process per copy, and ending that of a copy which the
+ * application uses too would end the application's builds.
+ * Invariant: the child process lives only while somebody holds it, and never keeps the process alive by itself.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type * as Esbuild from 'esbuild';
+import { evaluate } from './evaluate.ts';
+
+let loaded: typeof Esbuild | undefined;
+let holders = 0;
+
+/** Whether `npm install esbuild` has been done where GlyphCase can see it. */
+export function hasEsbuild(): boolean {
+  return loaded !== undefined || locate() !== undefined;
+}
+
+/** esbuild, and `release` for when it is needed no more. Undefined when it is not installed. */
+export function holdEsbuild(): { readonly esbuild: typeof Esbuild; release(): void } | undefined {
+  if (loaded === undefined) {
+    const file = locate();
+    if (file === undefined) return undefined;
+    loaded = evaluate({ text: readFileSync(file, 'utf8'), filename: file, from: file }) as typeof Esbuild;
+  }
+  const esbuild = loaded;
+  holders += 1;
+  let held = true;
+  const release = (): void => {
+    if (!held) return;
+    held = false;
+    holders -= 1;
+    if (holders === 0) void esbuild.stop();
+  };
+  return { esbuild, release };
+}
+
+function locate(): string | undefined {
+  try {
+    return createRequire(import.meta.url).resolve('esbuild');
+  } catch {
+    return undefined;
+  }
+}
