@@ -81,6 +81,22 @@ export default tseslint.config(
     files: ['plugins/*/index.ts', 'plugins/*/plugin.ts'],
     rules: { 'no-restricted-syntax': ['error', noIterate, noDateNow] },
   },
+  {
+    // Written as a third party would: nothing but the package.
+    files: ['examples/plugins/**/*.ts'],
+    rules: {
+      'max-lines': ['error', { max: 350 }],
+      'no-console': 'error',
+      'no-restricted-imports': ['error', { patterns: [{ regex: '^\\.\\./', message: 'Import from glyphcase/sdk.' }] }],
+    },
+  },
+  {
+    files: ['examples/plugins/*/!(*.test).ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...timers],
+      'no-restricted-syntax': ['error', noIterate, noDateNow],
+    },
+  },
   { files: ['sdk/cli/**/*.ts'], rules: { 'no-console': 'off' } },
   {
     files: ['test/**/*.{ts,tsx}', 'bench/**/*.ts'],
