@@ -1,11 +1,13 @@
 /**
- * `npm run build`: compiles kernel/, plugins/ and sdk/ into dist/ and puts their other files beside the output.
+ * `npm run build`: compiles kernel/, plugins/ and sdk/ into dist/ and puts their other files beside the output, with
+ * declarations for CommonJS.
  *
  * Invariant: dist/ is made anew each time, so it never holds the output of a file that is gone.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
+import { writeRequireTypes } from './require-types.ts';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
@@ -35,5 +37,7 @@ for (const asset of assets) {
   copyFileSync(join(root, asset), target);
 }
 
+const requirable = writeRequireTypes(root);
+
 const compiled = globSync('**/*.js', { cwd: dist }).length;
-console.log(`build: ${compiled} modules and ${assets.length} other files in dist/`);
+console.log(`build: ${compiled} modules and ${assets.length} other files in dist/, ${requirable} entries`);

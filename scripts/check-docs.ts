@@ -1,14 +1,13 @@
 /**
- * Keeps docs/errors.md equal to the error table in kernel/errors.ts: `npm run docs` writes it, `npm run lint` compares.
+ * Keeps docs/errors.md and docs/plugin-reference.md equal to the code: `npm run docs` writes them, `npm run lint` compares.
  *
- * Invariant: every code of the table is in the document once, under the heading its comment in the table gives.
+ * Invariant: every code of the error table is in its document once, under the heading its comment in the table gives.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ERRORS } from '../kernel/errors.ts';
-
-const root = join(import.meta.dirname, '..');
-const document = join(root, 'docs', 'errors.md');
+import { root } from './declarations.ts';
+import { renderPluginReference } from './plugin-reference.ts';
 
 interface Section {
   readonly title: string;
@@ -32,7 +31,7 @@ function readSections(): readonly Section[] {
   return sections;
 }
 
-function render(): string {
+function renderErrors(): string {
   const hints: Readonly<Record<string, string>> = ERRORS;
   const cell = (text: string): string => text.replaceAll('|', '\\|');
   const sections = readSections().map(({ title, codes }) => {
@@ -61,12 +60,30 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-const expected = render();
-if (process.argv.includes('--write')) {
-  mkdirSync(dirname(document), { recursive: true });
-  writeFileSync(document, expected);
-  console.log('docs: wrote docs/errors.md');
-} else if (readIfThere(document) !== expected) {
-  console.error('docs: docs/errors.md does not match kernel/errors.ts. Run `npm run docs` and commit the result.');
-  process.exit(1);
+interface Generated {
+  readonly path: string;
+  /** What it is made from, for the complaint. */
+  readonly from: string;
+  readonly text: string;
+}
+
+const generated: readonly Generated[] = [
+  { path: 'docs/errors.md', from: 'kernel/errors.ts', text: renderErrors() },
+  {
+    path: 'docs/plugin-reference.md',
+    from: 'kernel/hooks.ts, sdk/events.ts and the services in plugins/',
+    text: renderPluginReference(),
+  },
+];
+
+for (const { path, from, text } of generated) {
+  const document = join(root, path);
+  if (process.argv.includes('--write')) {
+    mkdirSync(dirname(document), { recursive: true });
+    writeFileSync(document, text);
+    console.log(`docs: wrote ${path}`);
+  } else if (readIfThere(document) !== text) {
+    console.error(`docs: ${path} does not match ${from}. Run \`npm run docs\` and commit the result.`);
+    process.exitCode = 1;
+  }
 }

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { programsOf } from '../test/92-docs-support.ts';
 import { unexpectedFiles, missingFiles } from './package-contents.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -119,6 +120,11 @@ step("import 'glyphcase/sdk': loads no database", [installed], () => {
   return undefined;
 });
 
+step("import 'glyphcase/channel': needs no React", [installed], () => {
+  expectOutput(node('channel.mjs'), '3, no database loaded');
+  return undefined;
+});
+
 /** What only those install who use the hooks. */
 const withReact = 'React beside it';
 step(withReact, [installed], () => {
@@ -134,6 +140,12 @@ step("import 'glyphcase/react': hooks, and no database of their own", [withReact
 
 step("require('glyphcase') from CommonJS", [installed], () => {
   expectOutput(node('host.cjs'), '1 row');
+  return undefined;
+});
+
+step('require() and import give the same modules', [withReact], () => {
+  const entries = 'glyphcase glyphcase/sdk glyphcase/channel glyphcase/testing glyphcase/react';
+  expectOutput(node('same.cjs'), entries);
   return undefined;
 });
 
@@ -160,6 +172,93 @@ step('types of a TypeScript consumer', [withReact], () => {
     consumer,
   );
   return 'nodenext and bundler';
+});
+
+step('a new plugin: its tests, its types, its check', [installed], () => {
+  const plugin = join(consumer, 'plugins', 'slow-log');
+  run('npx', ['--no-install', 'glyphcase', 'plugin', 'new', 'slow-log'], consumer);
+  run('npm', ['test'], plugin);
+  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', plugin], plugin);
+  const said = run('npx', ['--no-install', 'glyphcase', 'plugin', 'check', 'plugins/slow-log'], consumer);
+  if (!/^13 ok, 2 skipped/m.test(said)) throw new Error(said);
+  return undefined;
+});
+
+step('types of a CommonJS consumer', [withReact], () => {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const common = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', 'false'];
+  for (const module of ['node16', 'nodenext', 'commonjs'])
+    run(process.execPath, [tsc, ...common, '--module', module, 'common.cts'], consumer);
+  return 'node16, nodenext and commonjs';
+});
+
+/** The host programs of docs/embedding.md, as a reader writes them: nothing is replaced. */
+const withPrograms = 'what the programs of docs/embedding.md need';
+step(withPrograms, [installed], () => {
+  for (const name of ['hono', '@hono/node-server', 'esbuild', '@esbuild'])
+    cpSync(join(root, 'node_modules', name), join(consumer, 'node_modules', name), { recursive: true });
+  const programs = programsOf('docs/embedding.md');
+  for (const { file, source } of programs) {
+    mkdirSync(dirname(join(consumer, file)), { recursive: true });
+    writeFileSync(join(consumer, file), `${source}\n`);
+  }
+  return programs.map(({ file }) => file).join(', ');
+});
+
+step('the script imports lines and exits by itself', [withPrograms], () => {
+  const said = execFileSync(process.execPath, ['import-tasks.ts', 'script.db'], {
+    cwd: consumer,
+    env,
+    encoding: 'utf8',
+    input: 'write\nread\n',
+    timeout: 30_000,
+  });
+  expectOutput(said, '2 new, 2 in all');
+  return undefined;
+});
+
+step('the host in a worker thread', [withPrograms], () => {
+  const prints = programsOf('docs/embedding.md').find(({ file }) => file === 'split/main.ts')?.prints;
+  expectOutput(node('split/main.ts'), prints ?? '');
+  return undefined;
+});
+
+const service = `
+  import { spawn } from 'node:child_process';
+  import { once } from 'node:events';
+  const child = spawn(process.execPath, [process.argv[1]], { env: { ...process.env, PORT: '0', DB: ':memory:' } });
+  child.stderr.pipe(process.stderr);
+  const [url] = await once(child.stdout.setEncoding('utf8'), 'data');
+  const answer = await fetch(url.trim() + '/tasks', { method: 'POST', body: '{"title":"write"}' });
+  child.kill('SIGTERM');
+  const [code] = await once(child, 'exit');
+  console.log(answer.status, code);
+`;
+
+step('the HTTP service answers, and ends on SIGTERM', [withPrograms], () => {
+  expectOutput(node('--input-type=module', '-e', service, 'service.ts'), '201 0');
+  return undefined;
+});
+
+step('the same in a bundle', [withPrograms], () => {
+  node('bundle.ts', 'service.ts', 'host.mjs');
+  expectOutput(node('dist/host.mjs'), 'INSERT tasks write the docs');
+  expectOutput(node('--input-type=module', '-e', service, 'dist/service.mjs'), '201 0');
+  return undefined;
+});
+
+step('two copies of the package in one process', [installed], () => {
+  const place = join('node_modules', 'glyphcase');
+  const second = join(consumer, 'second', place);
+  cpSync(join(consumer, place), second, { recursive: true });
+  const entries = [join(consumer, place), second].map((folder) => join(folder, 'dist', 'sdk', 'index.js'));
+  const said = JSON.parse(node(join(root, 'test/96-embedding/copies.ts'), ...entries, join(work, 'copies.db'))) as {
+    readonly areTwo: boolean;
+    readonly seen: readonly (readonly string[])[];
+  };
+  const seen = said.seen.map((titles) => titles.join(' '));
+  expectOutput(`${String(said.areTwo)}: ${seen.join(', ')}`, 'true: write read, write read rest');
+  return undefined;
 });
 
 if (process.argv.includes('--keep')) console.log(`\nkept: ${work}`);

@@ -12,6 +12,9 @@ const root = join(import.meta.dirname, '..');
 /** What a built-in plugin may not have, because a third party's plugin does not have it either. */
 const notForPlugins = /^sdk\/(index\.ts$|cli\/|react)/;
 
+/** Data at the top of the package, which a bundle can only hold if it is imported. */
+const MANIFEST_SCHEMA = 'skills.manifest.schema.json';
+
 /** Path from the repository's root with forward slashes. */
 function fromRoot(path: string): string {
   return relative(root, path).split(sep).join('/');
@@ -19,6 +22,7 @@ function fromRoot(path: string): string {
 
 /** Says why `file` may not import `target`, both paths from the root; undefined when it may. */
 export function forbidden(file: string, target: string): string | undefined {
+  if (target === MANIFEST_SCHEMA) return undefined;
   const layer = (path: string): string => path.split('/')[0] ?? '';
   if (layer(file) === 'kernel' && layer(target) !== 'kernel') {
     return 'kernel/ imports nothing from outside kernel/: plugins/ and sdk/ stand on it, not it on them.';

@@ -7,7 +7,8 @@
 const allowed: readonly RegExp[] = [
   /^(package\.json|README\.md|LICENSE|skills\.manifest\.schema\.json)$/,
   /^bin\/glyphcase\.js$/,
-  /^dist\/(kernel|plugins|sdk)\/.+\.(js|d\.ts)$/,
+  /^dist\/skills\.manifest\.schema\.json$/,
+  /^dist\/(kernel|plugins|sdk)\/.+\.(js|d\.ts|d\.cts)$/,
   /^dist\/(kernel|plugins|sdk)\/.+\.(lua|json|sql|wasm|html|css|svg)$/,
   /^skills\/[a-z0-9-]+\/.+\.(json|lua|sql|md)$/,
   /^types\/[a-z-]+\.d\.lua$/,
@@ -27,10 +28,14 @@ const required: readonly RegExp[] = [
   /^dist\/sdk\/plugin\.d\.ts$/,
   /^dist\/sdk\/testing\/index\.js$/,
   /^dist\/sdk\/testing\/index\.d\.ts$/,
+  /^dist\/sdk\/index\.d\.cts$/,
+  /^dist\/sdk\/plugin\.d\.cts$/,
+  /^dist\/sdk\/channel\.js$/,
+  /^dist\/sdk\/channel\.d\.ts$/,
   /^dist\/sdk\/react\/index\.js$/,
   /^dist\/sdk\/react\/index\.d\.ts$/,
   /^dist\/sdk\/cli\/main\.js$/,
-  /^dist\/plugins\/lua\/(.+\/)?prelude\.lua$/,
+  /^dist\/plugins\/lua\/prelude\.js$/,
   /^skills\/[a-z0-9-]+\/manifest\.json$/,
   /^types\/glyphcase\.d\.lua$/,
   /^dist\/sdk\/testing\/expect\.lua$/,
@@ -45,9 +50,6 @@ export function unexpectedFiles(files: readonly string[]): readonly string[] {
 /** The required files that are not there, as patterns made readable. */
 export function missingFiles(files: readonly string[]): readonly string[] {
   const readable = (pattern: RegExp): string =>
-    pattern.source
-      .replaceAll(/^\^|\$$|\\/g, '')
-      .replaceAll('(.+/)?', '')
-      .replaceAll('[a-z0-9-]+', '*');
+    pattern.source.replaceAll(/^\^|\$$|\\/g, '').replaceAll('[a-z0-9-]+', '*');
   return required.filter((pattern) => !files.some((file) => pattern.test(file))).map(readable);
 }

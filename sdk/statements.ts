@@ -28,6 +28,8 @@ export interface StatementsOptions {
   readonly hooks: KernelHooks;
   readonly logger: Logger;
   readonly slowMs: number;
+  /** Told of each statement that took `slowMs` or longer, after it has run. */
+  readonly onSlow?: (statement: { readonly sql: string; readonly ms: number }) => void;
 }
 
 /** A script as it was read. */
@@ -144,6 +146,7 @@ export class Statements {
       if (ms >= this.#options.slowMs) {
         this.slow += 1;
         this.#options.logger.warn(`Slow statement (${ms.toFixed(1)} ms): ${shorten(sql)}`, { sql, ms });
+        this.#options.onSlow?.({ sql, ms });
       }
     }
   }

@@ -1,7 +1,7 @@
 /** The types of the public API, gathered. */
-import type { PluginReport } from '../kernel/plugins/types.ts';
 import type { CapsuleStats } from '../plugins/capsule/types.ts';
 import type { SkillReport } from '../plugins/skills/types.ts';
+import type { FilePluginReport } from './plugin-files/report.ts';
 
 export type { ActionHandler } from '../plugins/actions/index.ts';
 export type {
@@ -32,11 +32,13 @@ export type {
   SchedulerOptions,
   SkillsOptions,
 } from './config.ts';
+export type { DefinedPlugin, PluginFolder, PluginOption, PluginPackages, PluginPath } from './plugin-files/options.ts';
+export type { FilePluginReport } from './plugin-files/report.ts';
 export type { ColumnDef, IndexDef, ReferenceAction, SchemaDefinition, TableDef, TriggerDef } from './schema.ts';
 
 /** Every plugin and skill with its state, reason and timings. */
 export interface StartReport {
-  readonly plugins: readonly PluginReport[];
+  readonly plugins: readonly FilePluginReport[];
   readonly skills: readonly SkillReport[];
   /** From the constructor's call to now, in ms. */
   readonly ms: number;

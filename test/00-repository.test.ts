@@ -116,7 +116,7 @@ describe('the package', () => {
       expect.arrayContaining([
         'README.md',
         'dist/sdk/index.d.ts',
-        'dist/plugins/lua/prelude.lua',
+        'dist/plugins/lua/prelude.js',
         'skills/*/manifest.json',
       ]),
     );

@@ -49,7 +49,7 @@ describe('new GlyphCase', () => {
     expect(error.message).toContain("'batchInterval'");
     expect(await code(() => new GlyphCase(':memory:', { capsule: { batchSize: 0 } }))).toBe('GC_BAD_OPTION');
     expect(await code(() => new GlyphCase(':memory:', { skills: { dir: 5 } } as never))).toBe('GC_BAD_OPTION');
-    expect(await code(() => new GlyphCase(':memory:', { plugins: ['./a.ts'] }))).toBe('GC_NOT_SUPPORTED');
+    expect(await code(() => new GlyphCase(':memory:', { plugins: ['./no-such-plugin.ts'] }))).toBe('GC_BAD_PLUGIN');
   });
 
   it('refuses what is no database, and a folder that is not there', async () => {

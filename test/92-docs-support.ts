@@ -4,8 +4,18 @@
  * A marker is an HTML comment on the line above a fence. `<!-- prints -->` belongs to the example before it.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, globSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import ts from 'typescript';
 
 export const root = join(import.meta.dirname, '..');
 
@@ -90,6 +100,7 @@ export function examplesOf(document: string, text?: string): readonly Example[] 
     else if (kind === 'skill') skills.set(name, { ...skills.get(name), [file]: block.text });
     else if (kind === 'prints') {
       const before = last?.marker ?? '';
+      if (before.startsWith('program:')) continue;
       const example = examples.at(-1);
       if (example === undefined || !/^example|driver$/.test(before))
         throw new Error(`${block.place}: nothing runs before this output`);
@@ -100,10 +111,42 @@ export function examplesOf(document: string, text?: string): readonly Example[] 
   return examples;
 }
 
+/** A file of a program that a test of its own runs, and what it prints. */
+export interface Program {
+  readonly file: string;
+  readonly place: string;
+  readonly source: string;
+  readonly prints: string | undefined;
+}
+
+/** The blocks `program: FILE` of a document. They are compiled with the examples; 96-embedding.test.ts runs them. */
+export function programsOf(document: string): readonly Program[] {
+  const blocks = blocksOf(document);
+  return blocks.flatMap(({ marker = '', place, text }, index) => {
+    const [, file] = /^program: (\S+)$/.exec(marker) ?? [];
+    if (file === undefined) return [];
+    const next = blocks[index + 1];
+    return [{ file, place, source: text, prints: next?.marker === 'prints' ? next.text : undefined }];
+  });
+}
+
+/** Writes the programs of a document into a folder, with the packages they need installed; returns their paths. */
+export function layPrograms(document: string, folder: string): readonly string[] {
+  const programs = programsOf(document);
+  if (programs.length === 0) return [];
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  return programs.map(({ file, source }) => {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), `${resolved(source)}\n`);
+    return join(folder, file);
+  });
+}
+
 const inSkillFolder = (id: string, files: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(files).map(([file, text]) => [`skills/${id}/${file}`, text]));
 
-const MARKERS = /^(example: [\w-]+|fragment|lua|skill: [a-z0-9-]+ \S+|prints|tour: .+)$/;
+const MARKERS = /^(example: [\w-]+|fragment|lua|program: [\w./-]+|skill: [a-z0-9-]+ \S+|prints|tour: .+)$/;
 
 /** Blocks that nothing checks: TypeScript, Lua and JSON without a marker, or with one that nobody knows. */
 export function uncheckedBlocks(document: string, text?: string): readonly string[] {
@@ -125,6 +168,7 @@ export const resolved = (source: string): string =>
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase'/g, `$1'${join(root, 'sdk/index.ts')}'`)
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/sdk'/g, `$1'${join(root, 'sdk/plugin.ts')}'`)
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/react'/g, `$1'${join(root, 'sdk/react/index.ts')}'`)
+    .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/channel'/g, `$1'${join(root, 'sdk/channel.ts')}'`)
     .replaceAll(/(from\s+|import\s*\(?\s*)'glyphcase\/testing'/g, `$1'${join(root, 'sdk/testing/index.ts')}'`);
 
 /** Relative links that lead nowhere: a file that is not there, or a heading that the file does not have. */
@@ -176,14 +220,45 @@ export function tableRows(document: string, heading: string): readonly (readonly
     );
 }
 
+/** What TypeScript says of these programs with the repository's own options. */
+export function typeErrors(files: readonly string[]): readonly string[] {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
+    config: object;
+  };
+  const { options } = ts.parseJsonConfigFileContent({ ...config, files, include: [] }, ts.sys, root);
+  const program = ts.createProgram([...files], {
+    ...options,
+    typeRoots: [join(root, 'node_modules/@types')],
+    moduleDetection: ts.ModuleDetectionKind.Force,
+    // It minds absolute paths, which stand here for the package's name.
+    rewriteRelativeImportExtensions: false,
+  });
+  return files.flatMap((file) => {
+    const source = program.getSourceFile(file);
+    const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+    return found.map(({ messageText, start = 0 }) => {
+      const line = (source?.getLineAndCharacterOfPosition(start).line ?? 0) + 1;
+      return `${file.split('/').at(-1)}:${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+    });
+  });
+}
+
+/** The environment of programs that tests start: Node.js keeps what it has compiled, so the next starts in a third of the time. */
+export const environment: NodeJS.ProcessEnv = {
+  ...process.env,
+  NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'test-programs'),
+};
+
 /** Runs a TypeScript program on the Node that runs the tests; kills it after `ms`. */
 export async function runProgram(
   file: string,
   cwd: string,
   ms = 15_000,
+  args: readonly string[] = [],
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(process.execPath, [file, ...args], {
     cwd,
+    env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: ms,
     killSignal: 'SIGKILL',

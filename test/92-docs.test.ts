@@ -1,7 +1,6 @@
 /** The documents are true: every example compiles, runs and prints what it says; links lead somewhere; lists are complete. */
 import { mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { GlyphCase } from '../sdk/index.ts';
 import { readConfig } from '../sdk/config.ts';
@@ -12,10 +11,12 @@ import {
   brokenLinks,
   documents,
   examplesOf,
+  layPrograms,
   resolved,
   root,
   runProgram,
   tableRows,
+  typeErrors,
   uncheckedBlocks,
 } from './92-docs-support.ts';
 
@@ -37,29 +38,6 @@ function lay(example: (typeof examples)[number]): string {
   // Its reader has installed it.
   if (/from 'react/.test(example.source)) symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return join(folder, `${example.name}.ts`);
-}
-
-/** What TypeScript says of these programs with the repository's own options. */
-function typeErrors(files: readonly string[]): readonly string[] {
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
-    config: object;
-  };
-  const { options } = ts.parseJsonConfigFileContent({ ...config, files, include: [] }, ts.sys, root);
-  const program = ts.createProgram([...files], {
-    ...options,
-    typeRoots: [join(root, 'node_modules/@types')],
-    moduleDetection: ts.ModuleDetectionKind.Force,
-    // It minds absolute paths, which stand here for the package's name.
-    rewriteRelativeImportExtensions: false,
-  });
-  return files.flatMap((file) => {
-    const source = program.getSourceFile(file);
-    const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
-    return found.map(({ messageText, start = 0 }) => {
-      const line = (source?.getLineAndCharacterOfPosition(start).line ?? 0) + 1;
-      return `${file.split('/').at(-1)}:${line}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
-    });
-  });
 }
 
 describe('the reader of documents', () => {
@@ -117,7 +95,12 @@ describe('README and docs', () => {
 
 describe('the examples', () => {
   test('compile', () => {
-    expect(typeErrors(examples.map(lay))).toEqual([]);
+    expect(
+      typeErrors([
+        ...examples.map(lay),
+        ...documents.flatMap((document) => layPrograms(document, realpathSync(tempDir()))),
+      ]),
+    ).toEqual([]);
   }, 60_000);
 
   test.each(examples)('$place $name runs', async (example) => {
@@ -168,7 +151,7 @@ describe('the lists', () => {
       [...members, 'ready', 'plugins', 'skills'].filter((name) => !new RegExp(`\`(db\\.)?${name}[(\`]`).test(api)),
     ).toEqual([]);
     const nobody = (() => undefined) as never;
-    const managed = [...Object.keys(pluginsOf(nobody)), ...Object.keys(skillsOf(nobody, nobody))];
+    const managed = [...Object.keys(pluginsOf(nobody, nobody)), ...Object.keys(skillsOf(nobody, nobody))];
     expect(managed.filter((name) => !api.includes(`\`${name}(`))).toEqual([]);
   });
 

@@ -5,7 +5,7 @@
  * Clocks stand still unless a test moves them: `host.flush()` looks for other programs' commits by itself.
  */
 import { execFileSync, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import type { ChildProcess, ChildProcessWithoutNullStreams, SpawnOptionsWithoutStdio } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -169,24 +169,43 @@ export function python(script: string, ...args: readonly string[]): string {
   return execFileSync('python3', ['-c', script, ...args], { encoding: 'utf8', stdio: 'pipe' });
 }
 
+/** Another program as it runs. */
+export interface Program {
+  readonly child: ChildProcessWithoutNullStreams;
+  /** What it has printed so far. */
+  readonly output: { readonly stdout: string; readonly stderr: string };
+  /** Its exit code; null when it was killed. */
+  readonly ended: Promise<number | null>;
+}
+
 /** Starts another program. It is killed when the test ends. */
-export function start(
+export function startProgram(
   command: string,
   args: readonly string[],
-): ChildProcess & { readonly output: string; readonly ended: Promise<number | null> } {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  options: SpawnOptionsWithoutStdio = {},
+): Program {
+  const child = spawn(command, args, options);
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   afterTest(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     await ended;
   });
+  return { child, output, ended };
+}
+
+/** The same, as the process itself. `output` is all it has printed. */
+export function start(
+  command: string,
+  args: readonly string[],
+): ChildProcess & { readonly output: string; readonly ended: Promise<number | null> } {
+  const { child, output, ended } = startProgram(command, args);
   return Object.defineProperties(child, {
-    output: { get: () => output },
+    output: { get: () => output.stdout + output.stderr },
     ended: { value: ended },
-  }) as ReturnType<typeof start>;
+  }) as unknown as ReturnType<typeof start>;
 }
 
 /** Starts a TypeScript program on the Node that runs the tests. */

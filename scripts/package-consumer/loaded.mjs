@@ -3,6 +3,6 @@ import { createRequire } from 'node:module';
 
 export function databaseLoaded() {
   const modules = Object.values(createRequire(import.meta.url).cache);
-  const loaded = modules.some((module) => module.loaded && module.filename.includes('better-sqlite3'));
+  const loaded = modules.some((module) => module.loaded && String(module.filename).includes('better-sqlite3'));
   return loaded ? 'a database was loaded' : 'no database loaded';
 }

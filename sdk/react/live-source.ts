@@ -6,7 +6,7 @@
  * - what one commit changed is told in one go, so that nothing renders between two of its queries.
  */
 import type { Batch, ChangeEvent } from '../capsule-types.ts';
-import type { GlyphError } from '../../kernel/errors.ts';
+import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import type { Params, Row } from '../../kernel/database/types.ts';
 
 /** What is observed: the result of a SELECT, or the row of a table that has this primary key (an array for a composite one). */
@@ -76,3 +76,12 @@ export const PENDING: QueryState<never> = Object.freeze({
 export const success = <T>(rows: readonly T[]): QueryState<T> => ({ status: 'success', rows, error: undefined });
 
 export const failure = (error: GlyphError): QueryState<never> => ({ status: 'error', rows: PENDING.rows, error });
+
+/** What a listener to an action threw. It is the program's own, and no defect of ours. */
+export const listenerError = (thrown: unknown): GlyphError =>
+  thrown instanceof GlyphError
+    ? thrown
+    : new GlyphError('GC_HANDLER_FAILED', messageOf(thrown), {
+        hint: 'The listener to the action threw this.',
+        cause: thrown,
+      });

@@ -8,6 +8,7 @@ import { Line } from './channel.ts';
 import type { Channel } from './channel.ts';
 import { liveSource } from './in-process.ts';
 import type { LiveDatabase } from './in-process.ts';
+import { listenerError } from './live-source.ts';
 import type { LiveQuery, LiveSource } from './live-source.ts';
 import { patchOf } from './patch.ts';
 import { readToHost, toWireError } from './wire.ts';
@@ -106,7 +107,7 @@ class Server {
   #answer(id: number, answer: Promise<unknown>): void {
     answer
       .then((value) => this.#line.sendChecked({ type: 'answer', id, value } satisfies ToClient))
-      .catch((error: unknown) => this.#fail(id, error));
+      .catch((error: unknown) => this.#fail(id, listenerError(error)));
   }
 
   #fail(id: number, error: unknown): void {

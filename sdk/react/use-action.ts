@@ -4,7 +4,8 @@
  * Invariant: what is shown belongs to the latest call; an earlier one that ends later changes nothing.
  */
 import { useCallback, useMemo, useRef, useState } from 'react';
-import { GlyphError, messageOf } from '../../kernel/errors.ts';
+import { GlyphError } from '../../kernel/errors.ts';
+import { listenerError } from './live-source.ts';
 import { useSurroundings } from './provider.ts';
 
 /** What a component knows of an action, and how it starts one. */
@@ -49,7 +50,7 @@ export function useAction<Result = unknown>(name: string): ActionState<Result> {
     showOwn({ pending: true, error: undefined });
     call.then(
       (value) => showOwn({ pending: false, ...resultOf(value) }),
-      (error: unknown) => showOwn({ pending: false, error: toGlyphError(error) }),
+      (error: unknown) => showOwn({ pending: false, error: listenerError(error) }),
     );
     return call;
   }, []);
@@ -63,6 +64,3 @@ export function useAction<Result = unknown>(name: string): ActionState<Result> {
   );
   return useMemo(() => ({ dispatch, request, ...shown }), [dispatch, request, shown]);
 }
-
-const toGlyphError = (error: unknown): GlyphError =>
-  error instanceof GlyphError ? error : new GlyphError('GC_INTERNAL', messageOf(error), { cause: error });
