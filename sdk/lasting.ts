@@ -169,8 +169,9 @@ export function handedOn<Config, T>({ label, begin, fits, end }: HandOver<Config
     },
     take(ctx) {
       const before = leftFor(ctx);
-      if (before !== undefined && !isOurs(before, ctx)) void before.lasting.endNow();
-      const left = before !== undefined && isOurs(before, ctx) ? before : start(ctx);
+      const ours = before !== undefined && isOurs(before, ctx) ? before : undefined;
+      if (ours === undefined) void before?.lasting.endNow();
+      const left = ours ?? start(ctx);
       left.lasting.bind(ctx, label, () => end(left.thing));
       running.set(ctx, left);
       return left.thing;
