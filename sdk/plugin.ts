@@ -24,6 +24,7 @@ export type { Token } from '../kernel/sql/index.ts';
 export { describeProblems, didYouMean, validate } from '../kernel/schema/validate.ts';
 export type { Problem } from '../kernel/schema/validate.ts';
 export { formatDuration, parseDuration } from '../kernel/durations.ts';
+export { Operations } from '../kernel/operations.ts';
 export { withTimeLimit } from '../kernel/time-limit.ts';
 export { isBusy } from '../kernel/database/errors.ts';
 export { allExactRaw, toSqlParams, toSqlValue } from '../kernel/database/values.ts';

@@ -11,6 +11,7 @@
 import semver from 'semver';
 import { didYouMean } from '../schema/validate.ts';
 import { GlyphError } from '../errors.ts';
+import { Operations } from '../operations.ts';
 import { AbandonedList } from './abandoned.ts';
 import { admit, assertServicesFree, candidateFor, refusalOf } from './admission.ts';
 import { DEFAULT_LIMITS } from './host-types.ts';
@@ -57,7 +58,7 @@ class Host implements PluginHost {
   readonly #runner: PluginRunner;
   readonly #instances: InstanceHost;
   readonly #supervisor: Supervisor;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #operations = new Operations();
   #closing: Promise<readonly Error[]> | undefined;
 
   constructor(options: PluginHostOptions) {
@@ -237,10 +238,7 @@ class Host implements PluginHost {
   }
 
   #enqueue<T>(operation: () => Promise<T>): Promise<T> {
-    const run = this.#queue.then(operation);
-    const done = (): void => undefined;
-    // Without the result: its errors would keep the instance they come from in memory.
-    this.#queue = run.then(done, done);
+    const run = this.#operations.add(operation);
     this.#runner.track(run);
     return run;
   }

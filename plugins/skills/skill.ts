@@ -5,14 +5,13 @@
  * transaction that activates it; whatever fails, the version that ran before goes on. What it cannot do is said in
  * `reasons`, in sentences.
  */
-import { GlyphError, isOutside, messageOf } from '../../sdk/plugin.ts';
+import { GlyphError, isOutside, messageOf, Operations } from '../../sdk/plugin.ts';
 import type { UnitState } from '../../sdk/plugin.ts';
 import { activate, stop } from './activation.ts';
 import { afterFailedStart, pauseAfter } from './failures.ts';
 import { readFolder } from './folder.ts';
 import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
-import { Operations } from './operations.ts';
 import { complete } from './permissions.ts';
 import { reportOf, sentencesOf } from './report.ts';
 import { approvalOf, missingAfterAll, unmet } from './requirements.ts';

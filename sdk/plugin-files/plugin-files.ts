@@ -12,6 +12,7 @@ import { resolve } from 'node:path';
 import type { Clock, Timer } from '../../kernel/clock.ts';
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
+import { Operations } from '../../kernel/operations.ts';
 import type { PluginHost } from '../../kernel/plugins/host.ts';
 import type { PluginReport } from '../../kernel/plugins/types.ts';
 import { bringIn, reloadFrom } from './bring-in.ts';
@@ -52,7 +53,7 @@ export class PluginFiles {
   readonly #hints: FileHints;
   readonly #timers: Timer[] = [];
   #esbuild: ReturnType<typeof holdEsbuild>;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #operations = new Operations();
   #watching: Promise<void> = Promise.resolve();
   #look: Timer | undefined;
   #hintedAt: number | undefined;
@@ -74,7 +75,7 @@ export class PluginFiles {
 
   /** Resolves when what has been asked for so far has been tried. */
   async ready(): Promise<void> {
-    await this.#queue;
+    await this.#operations.add(() => Promise.resolve());
   }
 
   /** Resolves when edits are listened to. */
@@ -84,7 +85,7 @@ export class PluginFiles {
 
   /** Loads one more. @throws GC_BAD_PLUGIN; what `activate` throws is in the report instead */
   load(source: PathSource): Promise<FilePluginReport> {
-    return this.#turn(async () => {
+    return this.#operations.add(async () => {
       this.#assertOpen();
       const path = resolve(source.path);
       const present = this.#files.get(path);
@@ -111,7 +112,7 @@ export class PluginFiles {
 
   /** Loads a plugin's file anew, changed or not. @throws GC_BAD_PLUGIN, GC_PLUGIN_FAILED …; the running version goes on then */
   reload(file: TrackedFile, config?: unknown): Promise<void> {
-    return this.#turn(async () => {
+    return this.#operations.add(async () => {
       this.#assertOpen();
       const prepared = await file.prepare(this.#bundler);
       if (prepared !== undefined) await reloadFrom(file, prepared, this.#options.host, config);
@@ -307,15 +308,10 @@ export class PluginFiles {
   }
 
   #scanNow(): void {
-    this.#turn(() => this.#scan()).catch((error: unknown) => {
-      this.#options.logger.error(`Looking at the plugins' files failed: ${messageOf(error)}`, { error });
-    });
-  }
-
-  /** Runs changes one after the other. */
-  #turn<T>(change: () => Promise<T>): Promise<T> {
-    const run = this.#queue.then(change);
-    this.#queue = run.catch(() => undefined);
-    return run;
+    this.#operations
+      .add(() => this.#scan())
+      .catch((error: unknown) => {
+        this.#options.logger.error(`Looking at the plugins' files failed: ${messageOf(error)}`, { error });
+      });
   }
 }
