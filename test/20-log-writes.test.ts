@@ -228,6 +228,32 @@ describe('writes that SQLite makes by itself', () => {
     expect(got.events.map((event) => event.seq)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  test('a newer trigger’s row replaces the one that fired it: in the only order that can have been', async () => {
+    const host = openHost({ schema: 'CREATE TABLE tasks(id TEXT PRIMARY KEY, v, w)' });
+    const got = host.collect(host.capsule.watch('tasks'));
+    // Under INSERT OR REPLACE the trigger’s OR IGNORE replaces too: SQLite lets the outer statement decide.
+    sqlite3(
+      host.file,
+      'CREATE TRIGGER again AFTER INSERT ON tasks BEGIN INSERT OR IGNORE INTO tasks(id) VALUES (NEW.id); END',
+      'BEGIN',
+      "INSERT OR REPLACE INTO tasks VALUES ('a', 1, 1)",
+      "INSERT INTO tasks VALUES ('b', 2, 2)",
+      'COMMIT',
+    );
+    await host.flush();
+    expect(host.db.select('SELECT * FROM tasks')).toEqual([
+      { id: 'a', v: null, w: null },
+      { id: 'b', v: 2, w: 2 },
+    ]);
+    expect(got.events.map(({ operation, oldData, newData }) => [operation, newData ?? oldData])).toEqual([
+      ['INSERT', { id: 'a', v: 1, w: 1 }],
+      ['DELETE', { id: 'a', v: 1, w: 1 }],
+      ['INSERT', { id: 'a', v: null, w: null }],
+      ['INSERT', { id: 'b', v: 2, w: 2 }],
+    ]);
+    expect(got.events.map((event) => event.seq)).toEqual([1, 2, 3, 5]);
+  });
+
   test('triggers of others: rows they write elsewhere, RAISE(IGNORE) before the write, RAISE(ABORT)', async () => {
     const schema = `CREATE TABLE tasks(id INTEGER PRIMARY KEY, v); CREATE TABLE audit(id INTEGER PRIMARY KEY, what);
       CREATE TRIGGER au AFTER INSERT ON tasks BEGIN INSERT INTO audit(what) VALUES ('new ' || NEW.id); END;

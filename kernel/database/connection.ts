@@ -13,6 +13,12 @@ import { sqlError } from '../sql/errors.ts';
 /** How long one attempt to take the write lock may block the event loop, in ms. Longer waits are made of such attempts. */
 export const ATTEMPT_MS = 10;
 
+/**
+ * After so many pages in the -wal file (16 MB) SQLite moves them into the database; at its own 1,000 a commit of 10,000 rows
+ * pays for that each time, and pages that are written often are moved often.
+ */
+const CHECKPOINT_PAGES = 4000;
+
 export interface Connections {
   readonly filename: string;
   readonly inMemory: boolean;
@@ -79,6 +85,7 @@ function setUp(writer: BetterSqlite3.Database): unknown {
   writer.pragma('busy_timeout = 5000');
   const mode = writer.pragma('journal_mode = WAL', { simple: true });
   writer.pragma('synchronous = NORMAL');
+  writer.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   writer.pragma('foreign_keys = ON');
   // Off on purpose: ON breaks users' own "AFTER UPDATE … UPDATE same row" triggers (docs/decisions/001).
   writer.pragma('recursive_triggers = OFF');

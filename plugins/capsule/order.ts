@@ -2,8 +2,8 @@
  * Puts changes in order where a trigger's nested write was logged before the write that caused it.
  *
  * Invariant: a row's images form a chain (each old image is the previous new image). Where the log's order is a chain already it
- * is left alone; else the changes of one transaction are taken in the order in which they can have happened, the log's order
- * deciding wherever that leaves a choice. Places in the log stay, so that `seq` keeps growing.
+ * is left alone; else the changes of one transaction that concern the same rows are taken in an order in which they can all have
+ * happened, the log's order deciding wherever that leaves a choice. Places in the log stay, so that `seq` keeps growing.
  */
 import type { SqlValue } from '../../sdk/plugin.ts';
 import { identity, sameImage } from './images.ts';
@@ -20,44 +20,134 @@ interface Step {
   readonly after: Image | undefined;
 }
 
+/** One change: an UPDATE of the key takes one row away and makes another. */
+type Steps = readonly Step[];
+
+type States = Map<string, Image | undefined>;
+
 /** Returns the changes of one transaction in causal order; the input when nothing is out of place. */
 export function orderByImages(changes: readonly LoggedChange[]): readonly LoggedChange[] {
   if (changes.length < 2) return changes;
   const steps = changes.map(stepsOf);
   if (isChain(steps)) return changes;
-  const states = firstStates(steps);
-  const left = changes.map((_, index) => index);
+  const ordered = [...changes];
+  for (const places of linked(steps)) {
+    const own = places.map((place) => steps[place] as Steps);
+    if (isChain(own)) continue;
+    const order = complete(own) ?? asFarAsItGoes(own);
+    places.forEach((place, at) => {
+      const from = changes[places[order[at] as number] as number] as LoggedChange;
+      ordered[place] = { ...from, seq: (changes[place] as LoggedChange).seq };
+    });
+  }
+  return ordered;
+}
+
+/** Which changes have to do with one another, because they share a key, directly or through others. */
+function linked(all: readonly Steps[]): Iterable<readonly number[]> {
+  const groupOf = new Map<string, number[]>();
+  const groups = new Set<number[]>();
+  all.forEach((steps, index) => {
+    let group: number[] = [];
+    for (const { key } of steps) {
+      const known = groupOf.get(key);
+      if (known === undefined || known === group) continue;
+      const [larger, smaller] = known.length < group.length ? [group, known] : [known, group];
+      for (const place of smaller) {
+        larger.push(place);
+        for (const step of all[place] as Steps) groupOf.set(step.key, larger);
+      }
+      groups.delete(smaller);
+      group = larger;
+    }
+    group.push(index);
+    groups.add(group);
+    for (const { key } of steps) groupOf.set(key, group);
+  });
+  for (const group of groups) group.sort((a, b) => a - b);
+  return groups;
+}
+
+/**
+ * An order in which every change finds the rows as it left them: depth first, the earliest in the log first. Undefined when there
+ * is none, or when looking for it takes too long.
+ */
+function complete(all: readonly Steps[]): readonly number[] | undefined {
+  const states = firstStates(all);
+  const left = all.map((_, index) => index);
+  const taken: { readonly index: number; readonly at: number; readonly undo: readonly (() => void)[] }[] = [];
+  let from = 0;
+  for (let tries = 2 * all.length + MANY; left.length > 0; tries -= 1) {
+    if (tries === 0) return undefined;
+    const at = left.findIndex(
+      (index, place) => place >= from && (all[index] as Steps).every((step) => holds(states, step)),
+    );
+    if (at >= 0) {
+      const [index] = left.splice(at, 1) as [number];
+      taken.push({ index, at, undo: (all[index] as Steps).map((step) => take(states, step)) });
+      from = 0;
+    } else {
+      const last = taken.pop();
+      if (last === undefined) return undefined;
+      for (const undo of last.undo) undo();
+      left.splice(last.at, 0, last.index);
+      from = last.at + 1;
+    }
+  }
+  return taken.map(({ index }) => index);
+}
+
+/** Something is missing from the log (a row lost to RAISE(IGNORE)): where nothing fits, go on from what was logged. */
+function asFarAsItGoes(all: readonly Steps[]): readonly number[] {
+  const states = firstStates(all);
+  const left = all.map((_, index) => index);
   const ordered: number[] = [];
   while (left.length > 0) {
-    const found = left.findIndex((index) => (steps[index] as Step[]).every((step) => holds(states, step)));
-    // Something is missing from the log (a row lost to RAISE(IGNORE)): go on from what was logged.
+    const found = left.findIndex((index) => (all[index] as Steps).every((step) => holds(states, step)));
     const [index] = left.splice(Math.max(found, 0), 1) as [number];
-    for (const { key, after } of steps[index] as Step[]) states.set(key, after);
+    for (const step of all[index] as Steps) take(states, step);
     ordered.push(index);
   }
-  return ordered.map((from, to) => ({ ...(changes[from] as LoggedChange), seq: (changes[to] as LoggedChange).seq }));
+  return ordered;
 }
 
-/** An UPDATE of the key takes one row away and makes another. */
-function stepsOf(change: LoggedChange): Step[] {
-  const { old, now } = change;
-  const from = old && keyOf(change, old);
-  const to = now && keyOf(change, now);
-  if (from !== undefined && from === to) return [{ key: from, before: old, after: now }];
-  return [
-    ...(from === undefined ? [] : [{ key: from, before: old, after: undefined }]),
-    ...(to === undefined ? [] : [{ key: to, before: undefined, after: now }]),
-  ];
+/** Makes the step; what it returns takes it back. */
+function take(states: States, { key, after }: Step): () => void {
+  const known = states.has(key);
+  const before = states.get(key);
+  states.set(key, after);
+  return () => {
+    if (known) states.set(key, before);
+    else states.delete(key);
+  };
 }
 
-function keyOf({ layout }: LoggedChange, image: Image): string {
-  const values = identity(layout).map((index) => {
+function stepsOf(change: LoggedChange): Steps {
+  const { old, now, layout } = change;
+  const identities = [identity(layout)];
+  // A row known by its rowid has perhaps a declared key too, and only one row at a time can have that.
+  if (layout.logsRowid && layout.key.length > 0) identities.push(layout.key);
+  return identities.flatMap((indexes) => {
+    const from = old && keyOf(layout.table, indexes, old);
+    const to = now && keyOf(layout.table, indexes, now);
+    if (from !== undefined && from === to) return [{ key: from, before: old, after: now }];
+    return [
+      ...(from === undefined ? [] : [{ key: from, before: old, after: undefined }]),
+      ...(to === undefined ? [] : [{ key: to, before: undefined, after: now }]),
+    ];
+  });
+}
+
+/** Undefined where a part is NULL: many rows may have that. */
+function keyOf(table: string, indexes: readonly number[], image: Image): string | undefined {
+  const values = indexes.map((index) => {
     const value = image[index];
     return value instanceof Uint8Array
       ? `blob:${Buffer.from(value).toString('hex')}`
       : `${typeof value}:${String(value)}`;
   });
-  return `${layout.table}\u0000${values.join('\u0000')}`;
+  const isKey = indexes.every((index) => image[index] !== null);
+  return isKey ? `${table}\u0000${indexes.join()}\u0000${values.join('\u0000')}` : undefined;
 }
 
 const same = (a: Image | undefined, b: Image | undefined): boolean =>
@@ -66,8 +156,8 @@ const same = (a: Image | undefined, b: Image | undefined): boolean =>
 const holds = (states: ReadonlyMap<string, Image | undefined>, { key, before }: Step): boolean =>
   !states.has(key) || same(states.get(key), before);
 
-function isChain(all: readonly (readonly Step[])[]): boolean {
-  const states = new Map<string, Image | undefined>();
+function isChain(all: readonly Steps[]): boolean {
+  const states: States = new Map();
   for (const steps of all) {
     for (const step of steps) {
       if (!holds(states, step)) return false;
@@ -77,15 +167,15 @@ function isChain(all: readonly (readonly Step[])[]): boolean {
   return true;
 }
 
-/** The state each key was in at first: the one that is left once more than it is come to. */
-function firstStates(all: readonly (readonly Step[])[]): Map<string, Image | undefined> {
+/** The state each key was in at first: the one that is left once more than it is come to. Where none is, it may be any. */
+function firstStates(all: readonly Steps[]): States {
   const byKey = new Map<string, Step[]>();
   for (const step of all.flat()) {
     const known = byKey.get(step.key);
     if (known === undefined) byKey.set(step.key, [step]);
     else known.push(step);
   }
-  const states = new Map<string, Image | undefined>();
+  const states: States = new Map();
   for (const [key, steps] of byKey) {
     // Counting compares every step with every other; so many changes of one row are not worth it.
     if (steps.length > MANY) {
@@ -94,7 +184,8 @@ function firstStates(all: readonly (readonly Step[])[]): Map<string, Image | und
     }
     const count = (image: Image | undefined): number =>
       steps.reduce((sum, { before, after }) => sum + (same(before, image) ? 1 : 0) - (same(after, image) ? 1 : 0), 0);
-    states.set(key, (steps.find(({ before }) => count(before) > 0) ?? steps[0])?.before);
+    const first = steps.find(({ before }) => count(before) > 0);
+    if (first !== undefined) states.set(key, first.before);
   }
   return states;
 }

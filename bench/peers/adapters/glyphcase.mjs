@@ -52,9 +52,9 @@ export async function open({ folder }) {
     },
     watchUser: (user, callback) => watch(BY_USER, [user], callback),
     settled: () => db.flush(),
-    updateTitle: (id, title) => rename.run(title, id),
-    updateStatus: (id, status) => move.run(status, id),
-    insertTask: (task) => addTask.run(task.id, task.user_id, task.status, task.title),
+    updateTitle: async (id, title) => rename.run(title, id),
+    updateStatus: async (id, status) => move.run(status, id),
+    insertTask: async (task) => addTask.run(task.id, task.user_id, task.status, task.title),
     bulkInsert: async (tasks) => addTasks(tasks),
   };
 }
