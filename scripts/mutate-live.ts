@@ -13,7 +13,7 @@ import { MUTATIONS } from './mutations-live.ts';
 import type { Mutation } from './mutations-live.ts';
 
 const PROPERTY = ['test/80-live-property.test.ts'];
-const NAMED = ['test/83-live-incremental.test.ts', 'test/83-live-attacks.test.ts'];
+const NAMED = ['test/83-live-from-log.test.ts', 'test/83-live-incremental.test.ts', 'test/83-live-attacks.test.ts'];
 const PARTS = ['kernel', 'plugins', 'sdk', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
 const CASES = process.env['GLYPHCASE_MUTATE_CASES'] ?? '600';
 

@@ -26,6 +26,9 @@ const parameters = of('parameters.ts');
 const windows = of('window.ts');
 const incremental = of('incremental.ts');
 const sorted = of('sorted.ts');
+const plain = of('plain.ts');
+const tally = of('tally.ts');
+const fromLog = of('from-log.ts');
 
 export const MUTATIONS: readonly Mutation[] = [
   names('columns with collations are linked', 'a.kind === b.kind && a.binary && b.binary', 'a.kind === b.kind'),
@@ -204,4 +207,29 @@ export const MUTATIONS: readonly Mutation[] = [
     'return this.#show(rows.slice(from, to));',
     'return this.#show(rows.slice(0, to - from));',
   ),
+  plain('conditions beside the equalities are forgotten', 'if (conditions !== switches.length) return undefined;'),
+  plain('a key has one row, though it has other columns', ' && others.length === 0'),
+  plain('the first columns of what is worked out are enough', 'if (columns.length < outputs.length) return undefined;'),
+  plain('DISTINCT rows are rows', 'core.distinct || '),
+  plain('what a parameter is turned into is not asked', ' && fits(kind, given)'),
+  plain(
+    'of several changes of a row the last one read counts',
+    '(before !== undefined && rows.has(before)) || (after !== undefined && rows.has(after))',
+    'false',
+  ),
+  plain('a row that leaves stays', 'if (before !== undefined) rows.set(before, []);'),
+  plain('all rows are in', 'isIn ? [shown', 'true ? [shown'),
+  tally('what was counted before is counted again', 'if (logSeq <= after) continue;'),
+  tally('NULL is counted', 'if (image[place] !== null) known', 'known'),
+  tally('what goes is counted like what comes', '[old, -1]', '[old, 1]'),
+  tally('a join that wants more', 'more.length > 0 || !only.alone', 'more.length > 0'),
+  tally('what is counted may be asked for', 'if (core.where !== undefined && !isOfOne(core.where)) return undefined;'),
+  tally('groups of what is counted', 'if (!core.groupBy.every(isOfOne)) return undefined;'),
+  tally('a key that many share', 'if (!isUnique(one.table, new Set([ref.column]))) return undefined;'),
+  tally('three tables', 'more.length > 0 || occurrences.length > 2', 'false'),
+  tally('HAVING', 'core.having !== undefined || ', ''),
+  tally('aggregates of what counts', 'called.some((name) => aggregates.has(name)) || '),
+  tally('columns of what is counted', '!isOfOne(expression)', 'false'),
+  tally('counts of the table that counts', 'counted.occurrence === joined', 'true'),
+  fromLog('rows that count may change meanwhile', 'if (touched.of(tally.counting.name).length > 0) return undefined;'),
 ];

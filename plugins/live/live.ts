@@ -241,7 +241,7 @@ export class Live implements Follower {
   #follow(range: FollowedRange): Followed | undefined {
     if (this.#schema.moved()) return undefined;
     const { end, changes } = range.visible(MOST_CHANGES);
-    const touched = changes === undefined ? undefined : new Touched(changes);
+    const touched = changes === undefined ? undefined : new Touched(changes, end);
     const due = touched === undefined ? [...this.#active] : this.#awake.concerned(touched);
     if (due.length === 0) {
       this.#upTo = end;

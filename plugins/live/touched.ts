@@ -12,9 +12,12 @@ export class Touched {
 
   /** The number of changes. */
   readonly size: number;
+  /** The newest `seq` that the reader showed when they were read: those up to it are all here, or were handled before. */
+  readonly end: number;
 
-  constructor(changes: readonly LoggedChange[]) {
+  constructor(changes: readonly LoggedChange[], end: number) {
     this.size = changes.length;
+    this.end = end;
     let layout: LoggedChange['layout'] | undefined;
     let ofTable: LoggedChange[] = [];
     for (const change of changes) {

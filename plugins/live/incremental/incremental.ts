@@ -9,7 +9,9 @@ import type { Maintained, Maintainer, ReRun, ReRunOptions } from '../maintainer.
 import type { Result } from '../result.ts';
 import type { Touched } from '../touched.ts';
 import type { Values } from '../values.ts';
-import type { Body } from './bodies.ts';
+import type { Body, Fresh } from './bodies.ts';
+import { freshFromLog } from './from-log.ts';
+import type { Known } from './from-log.ts';
 import { Ordered } from './ordered.ts';
 import { keyOf, withNamed } from './parameters.ts';
 import { Reach } from './reach.ts';
@@ -50,7 +52,7 @@ interface PreparedArm {
   readonly reach: Reach;
 }
 
-interface State {
+interface State extends Omit<Known, 'body'> {
   /** Undefined while only the query itself can tell the order of its rows. */
   readonly body: Body | undefined;
   readonly schemaVersion: number;
@@ -106,17 +108,24 @@ export class Incremental implements Maintainer {
       state.rests -= 1;
       return this.#options.fallback.update(query);
     }
-    if (touched === undefined || state?.body === undefined) return this.#run(query);
-    if (isRenumbered && state.schemaVersion !== this.#options.schemaVersion()) return this.#run(query);
+    if (touched === undefined || state?.body === undefined) return this.#run(query, touched?.end);
+    if (isRenumbered && state.schemaVersion !== this.#options.schemaVersion()) return this.#run(query, touched.end);
     const part = this.#found?.touched === touched ? (this.#found.parts.get(query) ?? touched) : touched;
-    const keys = this.#keys(part);
-    if (keys === undefined || this.#isMuch(keys, state.body)) return this.#run(query);
-    this.#options.ran();
-    const fresh = this.#attempt(() => this.#fresh(query.params, keys));
+    const known = state as State & Known;
+    const fresh = freshFromLog(this.#recipe, query.params, known, part) ?? this.#read(query, known.body, part);
     const isOther = fresh === undefined ? undefined : state.body.replace(fresh, query.held);
-    if (isOther === undefined) return this.#run(query);
+    if (isOther === undefined) return this.#run(query, touched.end);
+    state.end = touched.end;
     assertFew(state.body.size, this.#options.maxRows ?? Infinity);
     return isOther;
+  }
+
+  /** The rows of the parts that were reached, read again; undefined when the query is to be run instead. */
+  #read(query: Maintained, body: Body, touched: Touched): Fresh | undefined {
+    const keys = this.#keys(touched);
+    if (keys === undefined || this.#isMuch(keys, body)) return undefined;
+    this.#options.ran();
+    return this.#attempt(() => this.#fresh(query.params, keys));
   }
 
   #keys(touched: Touched): readonly Keys[] | undefined {
@@ -146,8 +155,8 @@ export class Incremental implements Maintainer {
     return fresh;
   }
 
-  /** Runs the query, and divides its result anew. */
-  #run(query: Maintained): boolean {
+  /** Runs the query, and divides its result anew. @param end what the reader shows of the log, when that is known */
+  #run(query: Maintained, end: number | undefined): boolean {
     const { result, params } = query;
     const { limit, order } = this.#recipe;
     const extent = limit === undefined ? undefined : this.#extentOf(params);
@@ -165,12 +174,12 @@ export class Incremental implements Maintainer {
     // A row is in the same place as the next one: that one may be shown instead.
     const isOpen = certain < rows.length && (extent === undefined || certain - 1 < extent.to);
     if (isOpen) {
-      this.#states.set(query, { body: undefined, schemaVersion, rests: RESTS });
+      this.#states.set(query, { body: undefined, schemaVersion, rests: RESTS, end: undefined, tallied: 0 });
       return this.#options.fallback.update(query);
     }
     const isOther = result.replace(shown);
     const body = this.#bodyOf(result, rows, extent, certain);
-    this.#states.set(query, { body, schemaVersion, rests: 0 });
+    this.#states.set(query, { body, schemaVersion, rests: 0, end, tallied: 0 });
     return isOther;
   }
 

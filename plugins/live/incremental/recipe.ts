@@ -7,8 +7,10 @@ import type { Token } from '../../../sdk/plugin.ts';
 import { readSelect } from '../select/reader.ts';
 import type { Core, SelectText } from '../select/types.ts';
 import type { OrderTerm } from './compare.ts';
+import type { LogRules } from './from-log.ts';
 import { isHiddenRowid, NotIncremental, refuse } from './names.ts';
 import type { ColumnRef } from './names.ts';
+import { plainOf } from './plain.ts';
 import { orderOf } from './order.ts';
 import type { Order } from './order.ts';
 import { valueAt } from './parameters.ts';
@@ -19,6 +21,7 @@ import { rewrite } from './rewrite.ts';
 import type { Statements } from './rewrite.ts';
 import { chooseRoot } from './root.ts';
 import type { Root } from './root.ts';
+import { tallyOf } from './tally.ts';
 import { switchesOf } from './switches.ts';
 import type { Switch } from './switches.ts';
 
@@ -28,7 +31,7 @@ export interface Arm {
   readonly statements: Statements;
 }
 
-export interface Recipe {
+export interface Recipe extends LogRules {
   readonly arms: readonly Arm[];
   /** Number of columns of the result. Behind them stands the key, and behind that the number of the arm, when they are several. */
   readonly width: number;
@@ -79,11 +82,16 @@ function recipeOf(text: SelectText, width: number, schema: Schema): Recipe {
     select.offset === undefined ? undefined : (valueAt(tokens, select.offset) ?? refuse('its OFFSET is worked out'));
   let order: Order | undefined;
   let switches: readonly Switch[] = [];
+  let rules: LogRules = { plain: undefined, tally: undefined };
   for (const core of select.arms) assertNumbersFirst(text, core);
   const arms = select.arms.map((core, index): Arm & { readonly ref: ColumnRef } => {
     const { reading, root, occurrences } = readArm(text, core, schema);
     if (isOrdered) order = orderOf(text, reading, width);
     if (select.arms.length === 1) switches = switchesOf(reading, occurrences);
+    rules = {
+      plain: plainOf(select, reading, root, switches),
+      tally: tallyOf(select, reading, root, occurrences, schema.functions.aggregates),
+    };
     const statements = rewrite(text, core, {
       key: root.sql,
       columns: [...(order?.columns ?? []), ...(select.arms.length > 1 ? [String(index)] : [])],
@@ -99,6 +107,7 @@ function recipeOf(text: SelectText, width: number, schema: Schema): Recipe {
     limit,
     offset,
     switches,
+    ...rules,
     isRenumbered: arms.some(({ ref }) => isHiddenRowid(ref.column)),
   };
 }

@@ -8,6 +8,7 @@ import type { Maintained } from '../maintainer.ts';
 import { Touched } from '../touched.ts';
 import { keyOf } from './parameters.ts';
 import { placeOf } from './reach.ts';
+import { fits } from './switches.ts';
 import type { Switch } from './switches.ts';
 
 export class Switchboard {
@@ -59,7 +60,7 @@ export class Switchboard {
     for (const [key, some] of changes) {
       const queries = this.#byValue.get(key);
       if (queries === undefined) continue;
-      const part = some.length === touched.size ? touched : new Touched(some);
+      const part = some.length === touched.size ? touched : new Touched(some, touched.end);
       for (const query of queries) found.set(query, part);
     }
     for (const query of this.#others) found.set(query, touched);
@@ -70,12 +71,7 @@ export class Switchboard {
   #keyOf({ params }: Maintained): unknown {
     const value = this.#switch?.value(params);
     if (this.#switch === undefined || value === undefined || value === null) return undefined;
-    const fits: Readonly<Record<Switch['kind'], boolean>> = {
-      number: typeof value === 'number' || typeof value === 'bigint',
-      text: typeof value === 'string',
-      any: true,
-    };
-    return fits[this.#switch.kind] ? keyOf(value) : undefined;
+    return fits(this.#switch.kind, value) ? keyOf(value) : undefined;
   }
 }
 

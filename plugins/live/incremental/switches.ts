@@ -4,6 +4,7 @@
  *
  * Invariant: a changed row with another value there is part of no row of the result, before or after.
  */
+import type { SqlValue } from '../../../sdk/plugin.ts';
 import type { CoreReading } from './reading.ts';
 import type { Column, Table } from './catalog.ts';
 import type { Span } from '../select/types.ts';
@@ -50,4 +51,10 @@ export function switchesOf({ tokens, demands }: CoreReading, occurrences: readon
       },
     ];
   });
+}
+
+/** Whether SQLite compares a value with those of a column as it is, without turning it into another. */
+export function fits(kind: Column['kind'], value: SqlValue): boolean {
+  if (kind === 'number') return typeof value === 'number' || typeof value === 'bigint';
+  return kind === 'any' || typeof value === 'string';
 }

@@ -23,9 +23,14 @@ export class Unordered implements Body {
     return this.#parts?.size ?? this.#result.snapshot.rows.length;
   }
 
+  /** The rows of a part. */
+  of(part: unknown): readonly ResultRow[] {
+    return this.#divided().of(part);
+  }
+
   replace(fresh: Fresh, held: boolean): boolean | undefined {
     const result = this.#result;
-    const parts = (this.#parts ??= new Parts(result.snapshot.rows, this.#partOf));
+    const parts = this.#divided();
     const { moved, parts: next, ...all } = exchange(fresh, parts, result.columns);
     // Where nothing has a place, a row that looks the same and belongs to another part has neither gone nor come.
     const [gone, came] = [without(all.gone, moved), without(all.came, moved)];
@@ -47,6 +52,10 @@ export class Unordered implements Body {
     before.expire();
     for (const [part, rows] of next) parts.set(part, rows);
     return true;
+  }
+
+  #divided(): Parts {
+    return (this.#parts ??= new Parts(this.#result.snapshot.rows, this.#partOf));
   }
 }
 
