@@ -39,7 +39,7 @@ const FORMS: readonly (readonly [form: string, sql: string, params?: Params])[] 
 ];
 
 describe('the log alone tells what became of', () => {
-  test.each(FORMS)('%s', async (_form, sql, params) => {
+  test.each(FORMS.map(([form, sql, params]) => ({ form, sql, params })))('$form', async ({ sql, params }) => {
     const query = watched(sql, params);
     expect(query.mode).toBe('incremental');
     const { db } = query.host;
@@ -117,11 +117,7 @@ const READ: readonly (readonly [why: string, sql: string, changes: readonly stri
     ["UPDATE tasks SET nick = 'n1' WHERE id < 3"],
   ],
   ['DISTINCT', 'SELECT DISTINCT user_id FROM tasks', ['UPDATE tasks SET user_id = 40 WHERE id = 3']],
-  [
-    'a key of two columns',
-    'SELECT task_id, n FROM notes',
-    ["UPDATE notes SET body = 'y' WHERE task_id = 3", "INSERT INTO notes VALUES (3, 3, 'x')"],
-  ],
+  ['a key of two columns', 'SELECT task_id, n FROM notes', ["INSERT INTO notes VALUES (3, 3, 'x')"]],
   ['an order', 'SELECT id, title FROM tasks ORDER BY title, id', ["UPDATE tasks SET title = 'a' WHERE id = 3"]],
   ['a view', 'SELECT uid, label FROM crew', ["UPDATE teams SET label = 'a' WHERE id = 3"]],
   [
