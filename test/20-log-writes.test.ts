@@ -167,6 +167,43 @@ describe('writes that SQLite makes by itself', () => {
     expect(got.toSorted()).toEqual(['child: DELETE 10', 'child: DELETE 11', 'tasks: DELETE 1', 'tasks: INSERT 1']);
   });
 
+  const circle = `CREATE TABLE teams(id INTEGER PRIMARY KEY, boss REFERENCES tasks(id) ON DELETE CASCADE);
+    CREATE TABLE tasks(id INTEGER PRIMARY KEY, name UNIQUE, team REFERENCES teams(id) ON DELETE CASCADE);
+    INSERT INTO teams VALUES (1, NULL), (2, NULL);
+    INSERT INTO tasks VALUES (1, 'a', 1), (2, 'b', 1), (3, 'c', 2); UPDATE teams SET boss = 1 WHERE id = 1`;
+
+  test('what REPLACE removes takes the row with it that was to replace it', async () => {
+    const got = await changes(circle, "UPDATE OR REPLACE tasks SET name = 'a' WHERE id = 2", ['tasks', 'teams']);
+    expect(got.toSorted()).toEqual(['tasks: DELETE 1', 'tasks: DELETE 2', 'teams: DELETE 1']);
+  });
+
+  test.each([
+    ['stays', [], ['tasks: DELETE 2']],
+    ['is deleted', ['DELETE FROM tasks WHERE id = 1'], ['tasks: DELETE 1', 'tasks: DELETE 2', 'teams: DELETE 1']],
+    ['becomes another', ["UPDATE tasks SET id = 9, name = 'z' WHERE id = 3"], ['tasks: DELETE 2', 'tasks: UPDATE 9']],
+  ])('a row that was not replaced, because the other one went first, %s', async (_what, more, expected) => {
+    const statements = [
+      "UPDATE OR IGNORE tasks SET name = 'a' WHERE id = 2",
+      'DELETE FROM tasks WHERE id = 2',
+      ...more,
+    ];
+    const got = await changes(circle, statements.join('; '), ['tasks', 'teams']);
+    expect(got.toSorted()).toEqual(expected);
+  });
+
+  test('the same, when what was removed has come again before anybody looked', async () => {
+    const host = openHost({ schema: `${circle};` });
+    const got = host.collect(host.capsule.watch('tasks'));
+    sqlite3(
+      host.file,
+      'PRAGMA foreign_keys = ON',
+      "UPDATE OR REPLACE tasks SET name = 'a' WHERE id = 2",
+      "INSERT INTO tasks VALUES (1, 'a', 2)",
+    );
+    await host.flush();
+    expect(got.events.map(shortly)).toEqual(['DELETE 1', 'DELETE 2', 'INSERT 1']);
+  });
+
   const STAMP =
     'CREATE TRIGGER stamp AFTER UPDATE ON tasks BEGIN UPDATE tasks SET at = ifnull(at, 0) + 1 WHERE id = NEW.id; END';
 

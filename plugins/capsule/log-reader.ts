@@ -4,7 +4,7 @@
  * Invariants:
  * - A wide row's continuations are joined to its head.
  * - A candidate becomes a DELETE only when a later INSERT or UPDATE of its table carries the candidate's NEW image and is
- *   not the candidate's own row, and nothing touched that row in between; otherwise it never happened.
+ *   not the candidate's own row, and nothing touched that row in between, or when it is gone untold; otherwise it never happened.
  * - Within one transaction the images of one row form a chain; where a trigger's nested write stands before the write that
  *   caused it, the two are put in order.
  */
@@ -16,6 +16,7 @@ import { LOG_WIDTH, continuationsOf, widthOf } from './layout.ts';
 import type { TableLayout } from './layout.ts';
 import { orderByImages } from './order.ts';
 import { OP } from './triggers.ts';
+import { isGoneUntold } from './unconfirmed.ts';
 
 type RawRow = SqlValue[];
 
@@ -93,6 +94,11 @@ export class LogReader {
       const change = { seq, logSeq: seq, layout, op: kind, ...images, hidden: false };
       if (candidates.length > 0) candidates = resolveCandidates(candidates, change, changes, confirmed);
       if (op !== OP.renumbered) changes.push(change);
+    }
+    for (const candidate of candidates) {
+      if (!isGoneUntold(candidate, changes, this.#source.db, () => this.read(to, this.end()))) continue;
+      changes.push(removed(candidate));
+      confirmed.push(candidate.logSeq);
     }
     if (confirmed.length > 0) {
       // At the candidate's own place: there it stands for whoever reads the log once it says so.
@@ -205,16 +211,23 @@ function resolveCandidates(
   confirmed: number[],
 ): Candidate[] {
   return candidates.filter((candidate) => {
-    const { seq, logSeq, layout, old } = candidate;
+    const { logSeq, layout, old } = candidate;
     if (layout.id !== change.layout.id) return true;
     if (change.op !== OP.delete && confirms(candidate, change)) {
       confirmed.push(logSeq);
-      changes.push({ seq, logSeq, layout, op: OP.delete, old, now: undefined, hidden: true });
+      changes.push(removed(candidate));
       return false;
     }
     return change.old === undefined || !sameImage(old, change.old);
   });
 }
+
+const removed = ({ seq, logSeq, layout, old }: Candidate): LoggedChange => ({
+  ...{ seq, logSeq, layout, old },
+  op: OP.delete,
+  now: undefined,
+  hidden: true,
+});
 
 function confirms(candidate: Candidate, change: LoggedChange): boolean {
   const { layout } = candidate;
