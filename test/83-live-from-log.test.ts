@@ -197,6 +197,13 @@ describe('read again, and right, is', () => {
     expect(live.stats().runs).toBeGreaterThan(runs);
   });
 
+  test('DISTINCT, of a key that is NULL twice', async () => {
+    const query = watched('SELECT DISTINCT key FROM loose');
+    await query.rightly('INSERT INTO loose VALUES (NULL, 5)');
+    await query.rightly('DELETE FROM loose WHERE v = 5');
+    await query.rightly("UPDATE loose SET key = NULL WHERE key = 'a'");
+  });
+
   test('a count, every so often', async () => {
     const query = watched(COUNTS);
     await query.rightly('INSERT INTO tasks(id, user_id) VALUES (900, 1)');
