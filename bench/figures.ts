@@ -231,7 +231,7 @@ export const FIGURES: readonly Figure[] = [
   {
     program: 'plugins',
     key: 'heapPerReloadKiB',
-    what: 'heap that a reload of a file leaves, over 200',
+    what: 'heap that a reload of a file leaves, over 200, V8’s compilers off',
     unit: 'KiB',
     atMost: 1,
   },

@@ -8,6 +8,7 @@
  * - The number of listeners of each owner is known, so that a leak can be proved absent.
  */
 import { GlyphError } from './errors.ts';
+import type { EventName, EventPayload } from './plugins/catalogue.ts';
 import type { Bus, Disposer } from './plugins/types.ts';
 import { isThenable } from './time-limit.ts';
 
@@ -24,7 +25,11 @@ export interface BusOptions {
 
 /** The bus as the kernel has it: listeners have owners. */
 export interface KernelBus extends Bus {
-  on(channel: string, listener: (payload: never) => unknown, owner?: string): Disposer;
+  on<Name extends EventName, Payload = unknown>(
+    channel: Name,
+    listener: (payload: EventPayload<Name, Payload>) => unknown,
+    owner?: string,
+  ): Disposer;
   /** Listeners of one owner, over all channels. */
   countOf(owner: string): number;
   /** Owner → number of listeners, for all that have any. */

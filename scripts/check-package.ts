@@ -174,6 +174,12 @@ step('types of a TypeScript consumer', [withReact], () => {
   return 'nodenext and bundler';
 });
 
+step('editors complete names of events, services and options', [installed], () => {
+  const typescript = join(root, 'node_modules', 'typescript', 'lib', 'typescript.js');
+  expectOutput(node('completion.mjs', typescript), '7 places');
+  return undefined;
+});
+
 step('a new plugin: its tests, its types, its check', [installed], () => {
   const plugin = join(consumer, 'plugins', 'slow-log');
   run('npx', ['--no-install', 'glyphcase', 'plugin', 'new', 'slow-log'], consumer);

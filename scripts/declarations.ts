@@ -64,6 +64,17 @@ export function interfaceOf(path: string, name: string): ts.InterfaceDeclaration
   return found;
 }
 
+/** What a file adds to an interface of another by declaration merging. */
+export function additionsTo(path: string, name: string): ts.InterfaceDeclaration {
+  const found = sourceOf(path).statements.flatMap((statement) =>
+    ts.isModuleDeclaration(statement) && statement.body !== undefined && ts.isModuleBlock(statement.body)
+      ? statement.body.statements.filter(ts.isInterfaceDeclaration).filter((node) => node.name.text === name)
+      : [],
+  )[0];
+  if (found === undefined) throw new Error(`${path} adds nothing to an interface ${name}`);
+  return found;
+}
+
 /** Names that a file exports under their own name from elsewhere. */
 export function exportedBy(path: string): ReadonlySet<string> {
   const names = sourceOf(path).statements.flatMap((statement) =>

@@ -1,5 +1,6 @@
 /**
- * What docs/plugin-reference.md says: hooks from kernel/hooks.ts, events from sdk/events.ts, services from the built-in plugins.
+ * What docs/plugin-reference.md says: hooks from kernel/hooks.ts, events from the tables `Events`, services from the built-in
+ * plugins.
  *
  * Invariant: nothing here describes a hook, an event or a service; what the code does not say is missing, and throws.
  */
@@ -8,10 +9,22 @@ import { sep } from 'node:path';
 import ts from 'typescript';
 import type { PluginDefinition } from '../kernel/plugins/types.ts';
 import { builtinDefinitions } from '../sdk/builtin.ts';
-import { docOf, exportedBy, findInterface, interfaceOf, membersOf, nodesOf, oneLine, root } from './declarations.ts';
+import {
+  additionsTo,
+  docOf,
+  exportedBy,
+  findInterface,
+  interfaceOf,
+  membersOf,
+  nodesOf,
+  oneLine,
+  root,
+} from './declarations.ts';
 
 const HOOKS = 'kernel/hooks.ts';
+const KERNEL_EVENTS = 'kernel/plugins/catalogue.ts';
 const EVENTS = 'sdk/events.ts';
+const SERVICES = 'sdk/services.ts';
 const SDK = 'sdk/plugin.ts';
 
 /** What the functions in `createHooks` make. */
@@ -95,17 +108,23 @@ export interface EventEntry {
   readonly when: string;
 }
 
-/** The channels of `Events`, with the fields of their payloads. */
+/** The channels of `Events`, with the fields of their payloads, by name. */
 export function eventEntries(): readonly EventEntry[] {
-  return membersOf(interfaceOf(EVENTS, 'Events')).map(({ name, type, doc }) => {
-    if (type === undefined) throw new Error(`${EVENTS}: the channel ${name} has no payload type`);
-    const named = findInterface(EVENTS, type.getText());
+  const tables = [interfaceOf(KERNEL_EVENTS, 'Events'), additionsTo(EVENTS, 'Events')];
+  return tables.flatMap(entriesOf).sort((a, b) => (a.channel < b.channel ? -1 : 1));
+}
+
+function entriesOf(table: ts.InterfaceDeclaration): readonly EventEntry[] {
+  const file = table.getSourceFile().fileName;
+  return membersOf(table).map(({ name, type, doc }) => {
+    if (type === undefined) throw new Error(`${file}: the channel ${name} has no payload type`);
+    const named = findInterface(file, type.getText());
     const fields =
       named &&
       `{ ${membersOf(named)
         .map(({ text }) => text)
         .join('; ')} }`;
-    return { channel: name, payload: fields ?? oneLine(type), when: needed(doc, `${EVENTS}: the channel ${name}`) };
+    return { channel: name, payload: fields ?? oneLine(type), when: needed(doc, `${file}: the channel ${name}`) };
   });
 }
 
@@ -115,6 +134,11 @@ export interface ServiceEntry {
   readonly plugin: string;
   readonly typeName: string;
   readonly declaration: ts.InterfaceDeclaration;
+}
+
+/** Service → name of its interface, as plugins that use it see it. */
+export function typedServices(): ReadonlyMap<string, string> {
+  return new Map(membersOf(additionsTo(SERVICES, 'Services')).map(({ name, type }) => [name, type?.getText() ?? '']));
 }
 
 /** Every service of the built-in plugins with the interface it is provided as. */
@@ -142,7 +166,7 @@ function providedAs(node: ts.Node, service: string): readonly string[] {
 }
 
 function needed(doc: string, what: string): string {
-  if (doc === '') throw new Error(`${what} has no doc comment, so the reference cannot say when it happens`);
+  if (doc === '') throw new Error(`${what} has no doc comment, which the reference would print`);
   return doc;
 }
 
@@ -189,7 +213,8 @@ function eventSection(): readonly string[] {
   return [
     '## Events',
     '',
-    "`ctx.on(channel, (payload: Events['CHANNEL']) => …)`; the type `Events` comes from `glyphcase/sdk`. Your own channels begin with your plugin's name.",
+    '`ctx.on(channel, (payload) => …)`, and the payload has the type that is said here, which is `Events[channel]` of `glyphcase/sdk`. Your own channels begin',
+    "with your plugin's name; [plugins.md](plugins.md#types) says how to type them.",
     '',
     '| channel | payload | emitted by | when |',
     '|---|---|---|---|',
@@ -205,8 +230,7 @@ function serviceSection(): readonly string[] {
   return [
     '## Services',
     '',
-    "`ctx.use<Interface>('NAME')`, with the service under `requires` or `optional`. Interfaces that `glyphcase/sdk` does not export you declare as far as",
-    'you use them.',
+    "`ctx.use('NAME')`, with the service under `requires` or `optional`, and it has the type that is said here.",
     '',
     ...serviceEntries().flatMap(({ service, version, plugin, typeName, declaration }) => [
       `### ${service} ${version}`,
@@ -215,7 +239,9 @@ function serviceSection(): readonly string[] {
       '',
       '| member | |',
       '|---|---|',
-      ...membersOf(declaration).map(({ text, doc }) => row(code(text), cell(doc))),
+      ...membersOf(declaration).map(({ name, text, doc }) =>
+        row(code(text), cell(needed(doc, `${declaration.getSourceFile().fileName}: ${typeName}.${name}`))),
+      ),
       '',
     ]),
   ];
@@ -227,7 +253,7 @@ export function renderPluginReference(): string {
     '',
     'The hooks of the kernel, the events on the bus, and the services of the built-in plugins. How to use them is in [plugins.md](plugins.md).',
     '',
-    '<!-- Written by `npm run docs` from kernel/hooks.ts, sdk/events.ts and plugins/; edit those instead. -->',
+    '<!-- Written by `npm run docs` from kernel/, sdk/events.ts and plugins/; edit those instead. -->',
     '',
     ...hookSection(),
     ...eventSection(),

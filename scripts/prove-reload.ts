@@ -1,7 +1,7 @@
 /**
  * The long run of reloads under load: `npm run prove:reload [plugin …]`.
  *
- * Each built-in plugin is reloaded GLYPHCASE_RELOADS times (200) while host, Lua and another process write without a pause,
+ * Each built-in plugin, and a skill, is reloaded GLYPHCASE_RELOADS times (200) while host, Lua and another process write without a pause,
  * with delivery at once and in batches. Printed per plugin: what was lost, doubled or told out of order, of all that its
  * listeners should have been told; the longest delay from a commit to its handler and the longest reload, in ms (first without any reload, to compare); then the heap
  * that a reload of an idle host keeps, in KiB. Exit code 1 when anything went wrong.
@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BUILTINS } from '../sdk/testing/providers.ts';
-import { Load, NOTHING } from '../test/94-reload-load.ts';
+import { A_SKILL, Load, NOTHING } from '../test/94-reload-load.ts';
 import type { Outcome } from '../test/94-reload-load.ts';
 
 const RELOADS = Number(process.env['GLYPHCASE_RELOADS'] ?? 200);
@@ -29,10 +29,10 @@ const HEADS = [
 ];
 
 const known = Object.keys(BUILTINS);
-const names = process.argv.length > 2 ? process.argv.slice(2) : known;
-const unknown = names.filter((name) => !known.includes(name));
+const names = process.argv.length > 2 ? process.argv.slice(2) : [...known, A_SKILL];
+const unknown = names.filter((name) => !known.includes(name) && name !== A_SKILL);
 if (!Number.isInteger(RELOADS) || RELOADS < 1 || unknown.length > 0) {
-  console.error(`GLYPHCASE_RELOADS is a whole number from 1 on; the plugins are ${known.join(', ')}.`);
+  console.error(`GLYPHCASE_RELOADS is a whole number from 1 on; the plugins are ${known.join(', ')}; or '${A_SKILL}'.`);
   process.exit(2);
 }
 
@@ -77,9 +77,10 @@ async function keptByReload({ db }: Load, name: string): Promise<string> {
     }
     return process.memoryUsage().heapUsed;
   };
-  for (let reload = 0; reload < 20; reload += 1) await db.plugins.reload(name);
+  const reload = (): Promise<unknown> => (name === A_SKILL ? db.skills.reload('reloaded') : db.plugins.reload(name));
+  for (let round = 0; round < 20; round += 1) await reload();
   const before = await heap();
-  for (let reload = 0; reload < RELOADS; reload += 1) await db.plugins.reload(name);
+  for (let round = 0; round < RELOADS; round += 1) await reload();
   return ((await heap()) / 1024 / RELOADS - before / 1024 / RELOADS).toFixed(2);
 }
 

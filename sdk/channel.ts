@@ -10,4 +10,6 @@ export { liveSource } from './react/in-process.ts';
 export type { LiveDatabase, LiveSourceOptions } from './react/in-process.ts';
 export type * from './react/live-source.ts';
 export { serveLiveSource } from './react/serve.ts';
+export type { ServeOptions } from './react/serve.ts';
+export type { ChannelRequest } from './react/wire.ts';
 export type { Timers } from './react/timers.ts';

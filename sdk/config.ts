@@ -7,6 +7,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { describeProblems, validate } from '../kernel/schema/validate.ts';
 import { GlyphError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/logger.ts';
+import { DEFAULT_LIMITS } from '../kernel/plugins/host-types.ts';
 import type { JsonSchema } from '../kernel/plugins/types.ts';
 import { describe } from '../kernel/database/values.ts';
 import { readPlugins } from './plugin-files/options.ts';
@@ -68,6 +69,26 @@ export interface SchedulerOptions {
   readonly timezone?: string;
 }
 
+/** How long the phases of plugins may take, and how often they may fail. Times are ms. */
+export interface PluginLimitOptions {
+  /** Longest `activate`. @defaultValue 10000 */
+  readonly activate?: number;
+  /** Longest `deactivate`. @defaultValue 5000 */
+  readonly deactivate?: number;
+  /** Longest run of one function given to `ctx.defer`. @defaultValue 2000 */
+  readonly dispose?: number;
+  /** How often a failed activation is tried again before the plugin is quarantined. @defaultValue 5 */
+  readonly retries?: number;
+  /** For how long after a reload a version can be taken back; 0 never takes one back. @defaultValue 10000 */
+  readonly probation?: number;
+  /** Failures within its probation after which it is. @defaultValue 3 */
+  readonly probationErrors?: number;
+  /** Failures within `errorWindow` after which a plugin is quarantined. @defaultValue 5 */
+  readonly errors?: number;
+  /** @defaultValue 60000 */
+  readonly errorWindow?: number;
+}
+
 /** Options of {@link GlyphCase}, beside the file name. */
 export interface GlyphCaseOptions {
   readonly schema?: SchemaDefinition;
@@ -77,6 +98,7 @@ export interface GlyphCaseOptions {
   readonly lua?: { readonly limits?: { readonly time?: string | number; readonly memory?: string | number } };
   /** Definitions, files, folders of plugins, packages; loaded in this order, definitions first. */
   readonly plugins?: readonly PluginOption[];
+  readonly pluginLimits?: PluginLimitOptions;
   /** Told of slow statements, emissions, failures and lifecycle changes. Silent by default. */
   readonly logger?: Logger;
   /** Statements slower than this are counted and logged, in ms. @defaultValue 100 */
@@ -109,6 +131,15 @@ const permissions: JsonSchema = {
     hooks: strings,
   },
 };
+
+/** Longer ones a timer of Node.js fires at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+const time = (minimum: number, ms: number): JsonSchema => ({
+  type: 'number',
+  minimum,
+  maximum: LONGEST_MS,
+  default: ms,
+});
 
 const optionsSchema: JsonSchema = {
   type: 'object',
@@ -149,6 +180,20 @@ const optionsSchema: JsonSchema = {
         },
       },
     },
+    pluginLimits: {
+      type: 'object',
+      default: {},
+      properties: {
+        activate: time(1, DEFAULT_LIMITS.activate),
+        deactivate: time(1, DEFAULT_LIMITS.deactivate),
+        dispose: time(1, DEFAULT_LIMITS.dispose),
+        retries: { type: 'integer', minimum: 0, default: DEFAULT_LIMITS.retries },
+        probation: time(0, DEFAULT_LIMITS.probation),
+        probationErrors: { type: 'integer', minimum: 1, default: DEFAULT_LIMITS.probationErrors },
+        errors: { type: 'integer', minimum: 1, default: DEFAULT_LIMITS.errors },
+        errorWindow: time(1, DEFAULT_LIMITS.errorWindow),
+      },
+    },
     slowQueryMs: { type: 'number', minimum: 0, default: 100 },
     busyTimeout: { type: 'number', minimum: 0, default: 5000 },
   },
@@ -160,6 +205,7 @@ const OBJECTS = ['schema', 'plugins', 'logger', 'clock'] as const;
 /** Options with their defaults. */
 export interface CheckedConfig extends GlyphCaseConfig {
   readonly capsule: Required<Omit<CapsuleOptions, 'maxLogBytes' | 'archive'>> & CapsuleOptions;
+  readonly pluginLimits: Required<PluginLimitOptions>;
   readonly slowQueryMs: number;
   readonly busyTimeout: number;
 }

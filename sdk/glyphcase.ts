@@ -11,10 +11,8 @@ import { silentLogger } from '../kernel/logger.ts';
 import type { Params, Row, SqlValue, Transaction } from '../kernel/database/types.ts';
 import type { Disposer } from '../kernel/plugins/types.ts';
 import type { Key } from '../kernel/database/rows.ts';
-import type { ActionHandler, ActionsService } from '../plugins/actions/index.ts';
-import type { BatchingService } from '../plugins/batching/index.ts';
+import type { ActionHandler } from '../plugins/actions/index.ts';
 import type {
-  CapsuleService,
   EventHandler,
   PruneReport,
   RepairReport,
@@ -22,16 +20,16 @@ import type {
   Subscription,
   Watcher,
 } from '../plugins/capsule/types.ts';
-import type { LiveService, QueryWatcher } from '../plugins/live/types.ts';
-import type { SkillsService } from '../plugins/skills/types.ts';
+import type { QueryWatcher } from '../plugins/live/types.ts';
 import { createPluginFiles, loadPlugins } from './builtin.ts';
 import { readConfig } from './config.ts';
-import type { CheckedConfig, GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
+import type { GlyphCaseConfig, GlyphCaseOptions } from './config.ts';
 import { installPlaceOf, pluginsOf, skillsOf } from './managers.ts';
-import type { PluginsManager, SkillsManager } from './managers.ts';
+import type { PluginsManager, SkillsManager } from './manager-types.ts';
 import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
 import { Schemas } from './schemas.ts';
-import { closedError, whenReady } from './ready.ts';
+import { HostServices } from './host-services.ts';
+import { whenReady } from './ready.ts';
 import { isStatement, queryParams } from './queries.ts';
 import type { QueryText } from './queries.ts';
 import { Statements } from './statements.ts';
@@ -58,8 +56,8 @@ export class GlyphCase implements AsyncDisposable {
   readonly ready: Promise<StartReport>;
   readonly plugins: PluginsManager;
   readonly skills: SkillsManager;
-  readonly #config: CheckedConfig;
   readonly #kernel: Kernel;
+  readonly #services: HostServices;
   readonly #files: ReturnType<typeof createPluginFiles>;
   readonly #statements: Statements;
   readonly #schemas: Schemas;
@@ -72,17 +70,19 @@ export class GlyphCase implements AsyncDisposable {
   constructor(config: GlyphCaseConfig);
   constructor(first: string | GlyphCaseConfig, second?: GlyphCaseOptions) {
     const started = performance.now();
-    const config = (this.#config = readConfig(first, second));
+    const config = readConfig(first, second);
     const logger = config.logger ?? silentLogger;
-    const { filename, busyTimeout, clock } = config;
-    this.#kernel = createKernel({ filename, version: VERSION, logger, busyTimeout, ...(clock && { clock }) });
+    const { filename, busyTimeout, pluginLimits: limits, clock } = config;
+    this.#kernel = createKernel({ filename, version: VERSION, logger, busyTimeout, limits, ...(clock && { clock }) });
     const { db, hooks, plugins } = this.#kernel;
+    const { enabled: watching } = config.capsule;
+    this.#services = new HostServices(this.#kernel, { watching, isClosing: () => this.#closing });
     const onSlow: StatementsOptions['onSlow'] = (slow) => this.#kernel.bus.emit('statement:slow', slow);
     this.#statements = new Statements({ db, hooks, logger, slowMs: config.slowQueryMs, onSlow });
-    this.#schemas = new Schemas(this.#kernel, () => (config.capsule.enabled ? this.#capsule : undefined));
+    this.#schemas = new Schemas(this.#kernel, () => (watching ? this.#services.capsule : undefined));
     this.#files = createPluginFiles(this.#kernel, config);
-    this.plugins = pluginsOf(plugins, this.#files);
-    this.skills = skillsOf(() => this.#service<SkillsService>('skills'), {
+    this.plugins = pluginsOf(plugins, this.#files, this.#services);
+    this.skills = skillsOf(() => this.#services.get('skills'), {
       ...installPlaceOf(config),
       connection: () => db.sqlite,
     });
@@ -94,9 +94,8 @@ export class GlyphCase implements AsyncDisposable {
       void this.#kernel.close();
       throw error;
     }
-    const { enabled: skills } = config.capsule;
     const end = { isClosing: () => this.#closing, close: () => this.close() };
-    this.ready = whenReady(this.#kernel, { started, skills, files: this.#files, ...end });
+    this.ready = whenReady(this.#kernel, { started, skills: watching, files: this.#files, ...end });
   }
 
   /** The raw better-sqlite3 handle, for reading and for those who know. Writes through it are seen too. */
@@ -217,8 +216,8 @@ export class GlyphCase implements AsyncDisposable {
   watch(query: QueryText, params?: Params, more?: Params): QueryWatcher;
   watch(tableOrQuery: string, filter?: string | Params, params?: Params): Watcher;
   watch(tableOrQuery: string, filter?: string | Params, params?: Params): Watcher {
-    const capsule = this.#capsule;
-    if (isStatement(tableOrQuery)) return this.#live.watch(tableOrQuery, queryParams(filter, params));
+    const { capsule } = this.#services;
+    if (isStatement(tableOrQuery)) return this.#services.live.watch(tableOrQuery, queryParams(filter, params));
     if (filter !== undefined && typeof filter !== 'string') {
       throw new GlyphError('GC_BAD_ARGUMENT', 'watch(): the filter must be a text such as "status = ?"');
     }
@@ -231,32 +230,32 @@ export class GlyphCase implements AsyncDisposable {
    * @throws GC_NO_SUCH_WATCHER, GC_BAD_ARGUMENT, GC_BAD_OPTION
    */
   subscribe<T = Row>(watcher: Watcher | string, handler: EventHandler<T>, options?: SubscribeOptions): Subscription {
-    return this.#owner(watcher).subscribe(watcher, handler as EventHandler, options);
+    return this.#services.ownerOf(watcher).subscribe(watcher, handler as EventHandler, options);
   }
 
   /** Ends a subscription, and forgets its cursor if it is durable (`close()` keeps it). Idempotent. */
   unsubscribe(subscription: Subscription | string): void {
-    this.#owner(subscription).unsubscribe(subscription);
+    this.#services.ownerOf(subscription).unsubscribe(subscription);
   }
 
   /** Ends a watcher and its subscriptions. Idempotent. */
   unwatch(watcher: Watcher | string): void {
-    this.#owner(watcher).unwatch(watcher);
+    this.#services.ownerOf(watcher).unwatch(watcher);
   }
 
   /** Tells everybody who listens to the action. @returns how many there are. */
   dispatch(action: string, payload?: unknown): number {
-    return this.#service<ActionsService>('actions').dispatch(action, payload);
+    return this.#services.get('actions').dispatch(action, payload);
   }
 
   /** Listens to an action; the pattern may end in `*`. Call what it returns to stop. */
   onAction(pattern: string, handler: ActionHandler): Disposer {
-    return this.#service<ActionsService>('actions').on(pattern, handler);
+    return this.#services.get('actions').on(pattern, handler);
   }
 
   /** Asks whoever listens to the action, and awaits the answer. @throws GC_NO_SUCH_FUNCTION when nobody does */
   request<T = unknown>(action: string, payload?: unknown): Promise<T> {
-    return this.#service<ActionsService>('actions').request(action, payload) as Promise<T>;
+    return this.#services.get('actions').request(action, payload) as Promise<T>;
   }
 
   /** Answers an HTTP request by the plugins' routes, so that any server can mount them: 404 when none fits. @throws GC_CLOSED */
@@ -266,36 +265,37 @@ export class GlyphCase implements AsyncDisposable {
 
   /** Makes a synchronous function callable from every skill that lists it under `permissions.functions`. */
   registerLuaFunction(name: string, fn: (...args: never[]) => unknown): Disposer {
-    return this.#service<SkillsService>('skills').registerFunction(name, fn as (...args: unknown[]) => unknown);
+    return this.#services.get('skills').registerFunction(name, fn as (...args: unknown[]) => unknown);
   }
 
   /** Runs a Lua script in the host's own sandboxed state; resolves to its result. @throws GC_LUA, GC_LUA_SYNTAX, GC_LUA_TIME, GC_LUA_MEMORY */
   executeLuaScript<T = unknown>(source: string, options?: { readonly name?: string }): Promise<T> {
-    return this.#service<SkillsService>('skills').execute(source, options) as Promise<T>;
+    return this.#services.get('skills').execute(source, options) as Promise<T>;
   }
 
   /** Calls a global function that a script of {@link executeLuaScript} defined. @throws GC_NO_SUCH_FUNCTION, GC_LUA */
   callLuaFunction<T = unknown>(name: string, ...args: readonly unknown[]): Promise<T> {
-    return this.#service<SkillsService>('skills').callFunction(name, ...args) as Promise<T>;
+    return this.#services.get('skills').callFunction(name, ...args) as Promise<T>;
   }
 
   /** Puts a watched table's triggers right. @returns what it changed. */
   recreateTriggersForTable(table: string): RepairReport {
-    return this.#capsule.recreateTriggers(table);
+    return this.#services.capsule.recreateTriggers(table);
   }
 
   /** Resolves when everything committed so far has been handled. @throws GC_TRANSACTION inside a transaction */
   flush(): Promise<void> {
-    return this.#service<BatchingService>('batching').flush();
+    return this.#services.get('batching').flush();
   }
 
   /** Removes old changes from the log now, as happens at every start and daily. */
   prune(): PruneReport {
-    return this.#capsule.prune();
+    return this.#services.capsule.prune();
   }
 
   stats(): Stats {
-    return statsOf({ capsule: this.#capsule.stats(), live: this.#live.stats(), slowQueries: this.#statements.slow });
+    const { capsule, live } = this.#services;
+    return statsOf({ capsule: capsule.stats(), live: live.stats(), slowQueries: this.#statements.slow });
   }
 
   /** @throws GC_NOT_SUPPORTED while no sync plugin is loaded */
@@ -316,33 +316,6 @@ export class GlyphCase implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  get #capsule(): CapsuleService {
-    if (!this.#config.capsule.enabled) {
-      throw new GlyphError('GC_NOT_SUPPORTED', 'Watching is switched off: the option capsule.enabled is false');
-    }
-    return this.#service<CapsuleService>('capsule');
-  }
-
-  get #live(): LiveService {
-    return this.#service<LiveService>('live');
-  }
-
-  /** The service whose watcher or subscription it is. */
-  #owner(given: { readonly id: string } | string): Pick<CapsuleService, 'subscribe' | 'unsubscribe' | 'unwatch'> {
-    const capsule = this.#capsule;
-    return this.#live.has(given) ? this.#live : capsule;
-  }
-
-  #service<Service>(name: string): Service {
-    const { db, plugins } = this.#kernel;
-    if (!db.sqlite.open) throw closedError(db);
-    try {
-      return plugins.use<Service>(name);
-    } catch (error) {
-      throw this.#closing ? closedError(db) : error;
-    }
   }
 }
 

@@ -3,7 +3,7 @@ import '../kernel/node-version.ts';
 
 export { GlyphCase } from './glyphcase.ts';
 export type { ExecuteResult } from './statements.ts';
-export type { PluginsManager, SkillsManager } from './managers.ts';
+export type { PluginsManager, SkillsManager } from './manager-types.ts';
 export { installSkill, removeSkill, verifyLock } from './install/index.ts';
 export type * from './install/index.ts';
 export { ERRORS, GlyphError } from '../kernel/errors.ts';

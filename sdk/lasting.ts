@@ -7,11 +7,14 @@
  */
 import type { Clock, Timer } from '../kernel/clock.ts';
 import { GlyphError, messageOf } from '../kernel/errors.ts';
+import type { EventName, EventPayload } from '../kernel/plugins/catalogue.ts';
 import type { PluginContext } from '../kernel/plugins/types.ts';
 
 type Bound<Config> = PluginContext<Config>;
 
 export class Lasting<Config = unknown> {
+  /** A service, as the instance bound last would ask for it. */
+  readonly use: Bound<Config>['use'] = <Service>(name: string) => this.#ctx.use<Service>(name);
   readonly #clock: MovingClock;
   #ctx: Bound<Config>;
   #kept = false;
@@ -92,12 +95,8 @@ export class Lasting<Config = unknown> {
   }
 
   /** Tells nobody when it is {@link closed}. */
-  emit(channel: string, payload: unknown): number {
+  emit<Name extends EventName>(channel: Name, payload: EventPayload<Name>): number {
     return this.closed ? 0 : this.#ctx.emit(channel, payload);
-  }
-
-  use<Service>(name: string): Service {
-    return this.#ctx.use<Service>(name);
   }
 
   async #endUnlessTaken(ctx: Bound<Config>, label: string): Promise<void> {

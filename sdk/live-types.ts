@@ -1,2 +1,9 @@
 /** Types of the `live` service, for plugins that `use('live')`. Types only: importing this loads nothing. */
-export type { LiveService, LiveStats, QueryOptions, QueryWatcher } from '../plugins/live/types.ts';
+export type {
+  LiveService,
+  LiveStats,
+  QueryOptions,
+  QuerySubscribeOptions,
+  QueryWatcher,
+  Standing,
+} from '../plugins/live/types.ts';

@@ -2,53 +2,16 @@
 import type BetterSqlite3 from 'better-sqlite3';
 import { GlyphError } from '../kernel/errors.ts';
 import type { PluginHost } from '../kernel/plugins/host.ts';
-import type { PluginDefinition, PluginReport } from '../kernel/plugins/types.ts';
+import type { Disposer } from '../kernel/plugins/types.ts';
 import type { SkillsService } from '../plugins/skills/types.ts';
 import type { GlyphCaseOptions } from './config.ts';
+import type { HostServices } from './host-services.ts';
+import type { InstallOptions } from './install/types.ts';
+import type { AnyDefinition, PluginsManager, SkillsManager } from './manager-types.ts';
 import { isPath, readPath } from './plugin-files/options.ts';
 import type { PluginPath } from './plugin-files/options.ts';
 import type { PluginFiles } from './plugin-files/plugin-files.ts';
 import type { FilePluginReport } from './plugin-files/report.ts';
-import type { InstallOptions, InstallResult, RemoveOptions, RemovePlan } from './install/types.ts';
-
-type AnyDefinition = PluginDefinition<never> | PluginDefinition;
-
-export interface PluginsManager {
-  list(): readonly FilePluginReport[];
-  get(name: string): FilePluginReport | undefined;
-  /** Why a plugin is in its state, in sentences. @throws GC_NO_SUCH_PLUGIN */
-  why(name: string): readonly string[];
-  /** @throws GC_BAD_PLUGIN */
-  load(definition: AnyDefinition, config?: unknown): PluginReport;
-  /** Loads the plugin in a file or folder, and takes its edits over as they are saved. @throws GC_BAD_PLUGIN with file and line */
-  load(path: string | PluginPath, config?: unknown): Promise<FilePluginReport>;
-  unload(name: string): Promise<readonly Error[]>;
-  /**
-   * The running version answers until the new one is active, and goes on if that fails. Without a definition a plugin that
-   * came from a file is read from there again, anything else is started anew.
-   */
-  reload(name: string, definition?: AnyDefinition, config?: unknown): Promise<FilePluginReport>;
-}
-
-/** What a host does with its skills: the service `skills`, of which the rest has a member of `GlyphCase` of its own. */
-export interface SkillsManager extends Omit<
-  SkillsService,
-  'call' | 'execute' | 'callFunction' | 'registerFunction' | 'extend' | 'ready' | 'settled'
-> {
-  /** Calls a global function of an active skill, in a transaction. @throws GC_NO_SUCH_SKILL, GC_NO_SUCH_FUNCTION, GC_LUA … */
-  call<T = unknown>(id: string, fn: string, ...args: readonly unknown[]): Promise<T>;
-  /**
-   * Installs a skill from a folder, an archive, npm or git, and starts it; if it does not start, folder, lock and database
-   * are as they were. `dir` is the first of the skills folders unless told.
-   * @throws GC_BAD_ARGUMENT, GC_BAD_PACKAGE, GC_BAD_MANIFEST, GC_FETCH_FAILED, GC_NOT_TRUSTED, GC_DOWNGRADE, GC_INSTALL_REFUSED …
-   */
-  install(source: string, options?: InstallHere): Promise<InstallResult>;
-  /** Removes a skill: its data unless `keepData`, its folder, its entry in the lock. @throws GC_NO_SUCH_SKILL, GC_INSTALL_REFUSED */
-  remove(id: string, options?: RemoveHere): Promise<RemovePlan>;
-}
-
-type InstallHere = Partial<Omit<InstallOptions, 'source' | 'filename'>>;
-type RemoveHere = Partial<Omit<RemoveOptions, 'id' | 'filename'>>;
 
 /** Where a host installs to. */
 export interface InstallPlace {
@@ -57,7 +20,7 @@ export interface InstallPlace {
   readonly connection: () => BetterSqlite3.Database;
 }
 
-export function pluginsOf(host: PluginHost, files: PluginFiles): PluginsManager {
+export function pluginsOf(host: PluginHost, files: PluginFiles, services: HostServices): PluginsManager {
   const list = (): readonly FilePluginReport[] => files.reports(host.list());
   const get = (name: string): FilePluginReport | undefined => list().find(({ id }) => id === name);
   return {
@@ -73,6 +36,8 @@ export function pluginsOf(host: PluginHost, files: PluginFiles): PluginsManager 
       else await files.reload(file, config);
       return get(name) as FilePluginReport;
     },
+    use: <Service>(name: string, range?: string) => services.get<Service>(name, range),
+    onService: (name: string, fn: (service: never) => void | Disposer) => host.onService(name, fn),
   };
 }
 

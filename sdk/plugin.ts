@@ -3,7 +3,9 @@
  *
  * The built-in plugins use this door and no other.
  */
-import type { PluginContext, PluginDefinition } from '../kernel/plugins/types.ts';
+import type { CommandArguments, CommandOptions, PluginCommand } from '../kernel/plugins/commands.ts';
+import type { JsonSchema, PluginContext, PluginDefinition } from '../kernel/plugins/types.ts';
+import type { FromSchema } from './schema-types.ts';
 
 export { ERRORS, GlyphError, isOutside, messageOf } from '../kernel/errors.ts';
 export type { ErrorCode, ErrorDetails } from '../kernel/errors.ts';
@@ -42,7 +44,28 @@ export type {
   TransactionOptions,
 } from '../kernel/database/types.ts';
 export type { Hook, KernelHooks, RowTarget, TapOptions } from '../kernel/hooks.ts';
-export type { Events, LeaseTerm, SkillStateChange, SlowStatement } from './events.ts';
+export type { EventName, EventPayload, Events, LeaseTerm, SkillStateChange, SlowStatement } from './events.ts';
+export type { FromSchema } from './schema-types.ts';
+export type {
+  ActionsService,
+  BatchingService,
+  LeaseService,
+  LuaService,
+  SchedulerService,
+  Services,
+} from './services.ts';
+export type {
+  ArgumentValues,
+  CommandArgument,
+  CommandArguments,
+  CommandContext,
+  CommandOption,
+  CommandOptions,
+  CommandValue,
+  OptionValues,
+  PluginCommand,
+  PluginCommands,
+} from '../kernel/plugins/commands.ts';
 export type { StateChange as PluginStateChange } from '../kernel/plugins/state.ts';
 export type {
   Batch,
@@ -67,6 +90,7 @@ export type {
   PluginContext,
   PluginDefinition,
   PluginReport,
+  PluginsView,
   Reset,
   Rollback,
   RouteHandler,
@@ -80,20 +104,57 @@ export type {
   WatchOptions,
 } from '../kernel/plugins/types.ts';
 
+/** Stands for a type parameter that was left out. */
+declare const unset: unique symbol;
+interface Unset {
+  readonly [unset]: never;
+}
+type ConfigOf<Config, Schema> = [Config] extends [Unset] ? FromSchema<Schema> : Config;
+
+/** What {@link definePlugin} takes: a definition whose `config` gives the type of `ctx.config`, its `snapshot` that of `ctx.state`. */
+type Declared<Config, State, Schema> = Omit<PluginDefinition<Config, State>, 'config' | 'snapshot'> & {
+  readonly config?: Schema;
+  /** @see {@link PluginDefinition.snapshot} */
+  // Its context has no state, which is gone by then; and the state's type is what it returns.
+  snapshot?(ctx: PluginContext<Config, never>): State;
+};
+
 /**
- * Declares a plugin and lets TypeScript check its config, and the state that `snapshot` returns and `ctx.state` holds.
+ * Declares a plugin and lets TypeScript check it: `ctx.config` has the type that the schema in `config` describes, `ctx.state`
+ * the type that `snapshot` returns.
  *
+ * The state's type is inferred when `snapshot` takes no parameter, or stands above `activate`. Types given by hand,
+ * `definePlugin<Config, State>`, come before those that can be inferred; the state is `unknown` then unless it is given too.
  * @example
  * ```ts
- * export default definePlugin<{ prefix: string }>({
+ * export default definePlugin({
  *   name: 'greeter', version: '1.0.0',
  *   config: { type: 'object', properties: { prefix: { type: 'string', default: 'Hello' } } },
  *   activate(ctx) { ctx.log.info(`${ctx.config.prefix}, I am awake`); },
  * });
  * ```
  */
-export function definePlugin<Config = unknown, State = unknown>(
-  definition: PluginDefinition<Config, State> & { snapshot?(ctx: PluginContext<Config, State>): State },
-): PluginDefinition<Config, State> {
+export function definePlugin<Config = Unset, State = unknown, const Schema extends JsonSchema = JsonSchema>(
+  definition: Declared<ConfigOf<Config, Schema>, State, Schema>,
+): PluginDefinition<ConfigOf<Config, Schema>, State> {
   return definition;
+}
+
+/**
+ * Declares a command of `glyphcase`, for `commands` in a plugin's definition, and lets TypeScript infer what `run` is given.
+ *
+ * @example
+ * ```ts
+ * const greet = defineCommand({
+ *   summary: 'greet somebody',
+ *   arguments: { name: { summary: 'who it is' } },
+ *   options: { times: { summary: 'how often', type: 'integer', default: 1 } },
+ *   run: (ctx, { name }, { times }) => ctx.print(`Hello ${name}! `.repeat(times)),
+ * });
+ * ```
+ */
+export function defineCommand<const Arguments extends CommandArguments, const Options extends CommandOptions>(
+  command: PluginCommand<Arguments, Options>,
+): PluginCommand<Arguments, Options> {
+  return command;
 }

@@ -1,7 +1,7 @@
 /** The types of the public API, gathered. */
 import type { CapsuleStats } from '../plugins/capsule/types.ts';
 import type { SkillReport } from '../plugins/skills/types.ts';
-import type { FilePluginReport } from './plugin-files/report.ts';
+import type { FilePluginReport } from './manager-types.ts';
 
 export type { ActionHandler } from '../plugins/actions/index.ts';
 export type {
@@ -29,11 +29,12 @@ export type {
   GlyphCaseConfig,
   GlyphCaseOptions,
   Permissions,
+  PluginLimitOptions,
   SchedulerOptions,
   SkillsOptions,
 } from './config.ts';
 export type { DefinedPlugin, PluginFolder, PluginOption, PluginPackages, PluginPath } from './plugin-files/options.ts';
-export type { FilePluginReport } from './plugin-files/report.ts';
+export type { FilePluginReport } from './manager-types.ts';
 export type { ColumnDef, IndexDef, ReferenceAction, SchemaDefinition, TableDef, TriggerDef } from './schema.ts';
 
 /** Every plugin and skill with its state, reason and timings. */

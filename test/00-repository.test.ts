@@ -1,6 +1,6 @@
 /** The repository's own promises: one Node version everywhere, a lock file without addresses, layers that hold. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { GlyphError } from '../kernel/errors.ts';
@@ -122,4 +122,10 @@ describe('the package', () => {
     );
     expect(missingFiles(['LICENSE'])).not.toContain('LICENSE');
   });
+});
+
+test('what test files share registers no hooks when it is imported: in a process that many share, only the first would have them', () => {
+  const shared = readdirSync(join(root, 'test')).filter((name) => /(?<!\.test)\.ts$/.test(name));
+  expect(shared.length).toBeGreaterThan(20);
+  expect(shared.filter((name) => /^(before|after|around)(Each|All)\(/m.test(read(`test/${name}`)))).toEqual([]);
 });

@@ -271,7 +271,8 @@ describe('another program’s lock', () => {
     await expect(host.db.exclusive(() => insert(host, 1))).rejects.toMatchObject({ code: 'GC_LOCKED' });
     await expect(host.db.transaction(() => insert(host, 1))).rejects.toMatchObject({ code: 'GC_LOCKED' });
     expect((await thrownBy(() => host.db.write(() => insert(host, 1)))).code).toBe('GC_LOCKED');
-    expect(Date.now() - started).toBeLessThan(3000);
+    // Three times five seconds, if the option did not count.
+    expect(Date.now() - started).toBeLessThan(10_000);
     await release();
     await host.db.exclusive(() => insert(host, 1));
     expect(ids(host)).toEqual([1]);

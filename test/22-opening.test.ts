@@ -72,7 +72,7 @@ describe('refused', () => {
     const error = await thrownBy(() => openHost({ file, busyTimeout: 100 }));
     expect(error.code).toBe('GC_LOCKED');
     expect(error.message).toContain(file);
-    expect(Date.now() - started).toBeLessThan(8000);
+    expect(Date.now() - started).toBeLessThan(20_000);
   });
 });
 

@@ -205,7 +205,8 @@ describe('by another program, while a host runs', () => {
     other.exec('BEGIN IMMEDIATE');
     const since = performance.now();
     expect(() => host.capsule.look()).not.toThrow();
-    expect(performance.now() - since).toBeLessThan(1000);
+    // Who waits for a lock waits five seconds.
+    expect(performance.now() - since).toBeLessThan(3000);
     other.exec('COMMIT');
     other.close();
     await host.flush();

@@ -1,5 +1,5 @@
 /** Makes Lua states for the tests of the `lua` plugin, and says how an attempt ended. */
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { GlyphError } from '../sdk/plugin.ts';
 import { createLuaService } from '../plugins/lua/index.ts';
 import type { LuaErrorCause, LuaState, LuaStateOptions } from '../plugins/lua/types.ts';
@@ -7,11 +7,11 @@ import type { LuaErrorCause, LuaState, LuaStateOptions } from '../plugins/lua/ty
 export const MIB = 1024 * 1024;
 export const NOW = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-export const lua = createLuaService({ timeMs: 5_000, memoryBytes: 64 * MIB }, () => NOW);
-afterEach(() => lua.closeAll());
+export const lua = createLuaService({ timeMs: 60_000, memoryBytes: 64 * MIB }, () => NOW);
 
 /** A state with the given functions and otherwise default options. */
 export function makeState(options: Partial<LuaStateOptions> = {}): LuaState {
+  onTestFinished(() => lua.closeAll());
   return lua.createState({ name: 'demo', functions: {}, ...options });
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { unboundedCall } from '../plugins/skills/amplifiers.ts';
 import { loadSkill, skillHost } from './60-skills-support.ts';
 import type { SkillHost } from './60-skills-support.ts';
-import { thrownBy } from './support.ts';
+import { thrownBy, workClock } from './support.ts';
 
 const SCHEMA = `
   CREATE TABLE a(id INTEGER PRIMARY KEY, x INTEGER, s TEXT COLLATE NOCASE, meta JSON);
@@ -23,7 +23,7 @@ const MAIN = `function query(text, ...) return glyphcase.query(text, ...) end
 const TABLES = ['a', 'b', 'w', 'joined', 'mine'];
 
 async function runner(limit = '200ms'): Promise<SkillHost> {
-  const host = await skillHost({ schema: SCHEMA });
+  const host = await skillHost({ schema: SCHEMA, lua: { limits: { time: '30s', memory: '64MB' } } });
   await loadSkill(host, 'demo', MAIN, {
     permissions: { database: { read: [...TABLES, '_capsule_events'], write: ['a', 'b', 'w'] } },
     limits: { time: limit },
@@ -49,10 +49,10 @@ describe('a join without end', () => {
   ])('%s stops with the time limit: %s', async (fn, text) => {
     const host = await runner();
     const before = host.db.value('SELECT sum(x) FROM a');
-    const started = performance.now();
+    const work = workClock();
     const error = await thrownBy(() => call(host, fn, text));
     expect(error).toMatchObject({ code: 'GC_LUA_TIME' });
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(work()).toBeLessThan(2000);
     // The host is alive, nothing was written, and the skill answers again.
     expect(host.db.value('SELECT sum(x) FROM a')).toBe(before);
     expect(host.db.sqlite.inTransaction).toBe(false);
@@ -104,7 +104,7 @@ describe('a join that ends', () => {
     'WITH c AS (SELECT id FROM a WHERE x = 2) SELECT c.id, b.y FROM c JOIN b ON b.a_id = c.id ORDER BY 1, 2',
     'SELECT count(*) AS n FROM a FULL JOIN b ON a.id = b.a_id',
   ])('gives the same rows: %s', async (text) => {
-    const host = await runner('1s');
+    const host = await runner('20s');
     const rows = host.db
       .select(text)
       .map((row) => (typeof row['meta'] === 'object' ? { ...row, meta: JSON.stringify(row['meta']) } : row));
@@ -128,12 +128,12 @@ describe('a join that ends', () => {
     'DELETE FROM b WHERE NOT EXISTS (SELECT 1 FROM a WHERE a.id = b.a_id)',
     'DELETE FROM b WHERE a_id IN (1, 2, 3) AND y IN (SELECT x FROM a)',
   ])('needs no permission: %s', async (text) => {
-    const host = await runner('1s');
+    const host = await runner('20s');
     await expect(call(host, 'sql', text)).resolves.toBeDefined();
   });
 
   it('writes the same', async () => {
-    const [metered, plain] = [await runner('1s'), await skillHost({ schema: SCHEMA })];
+    const [metered, plain] = [await runner('20s'), await skillHost({ schema: SCHEMA })];
     for (const text of [
       'UPDATE a SET x = b.y FROM b WHERE b.a_id = a.id AND b.id % 3 = 0',
       'INSERT INTO w(k, v) SELECT a.s, count(*) FROM a JOIN b ON b.a_id = a.id GROUP BY a.s HAVING true ON CONFLICT(k) DO UPDATE SET v = v + excluded.v',
@@ -149,7 +149,7 @@ describe('a join that ends', () => {
 
 describe('a result too large', () => {
   it('is left at 16 MiB, whatever the number of rows', async () => {
-    const host = await runner('10s');
+    const host = await runner('20s');
     await call(host, 'sql', 'CREATE TABLE mine(s TEXT)');
     await call(host, 'lua', 'for i = 1, 40 do glyphcase.insert("mine", { s = string.rep("x", 500000) }) end');
     const error = await thrownBy(() => call(host, 'query', 'SELECT s FROM mine'));
@@ -167,9 +167,9 @@ describe('a result too large', () => {
     const text = 'SELECT length(replace(s, "e", s)) FROM a'.replaceAll('"', "'");
     expect(await call(host, 'query', text)).toHaveLength(2000);
     const slow = `SELECT ${Array.from({ length: 20 }, () => 'length(hex(randomblob(1000000)))').join(' + ')} AS n FROM a`;
-    const started = performance.now();
+    const work = workClock();
     await expect(call(host, 'query', slow)).rejects.toMatchObject({ code: 'GC_LUA_TIME' });
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(work()).toBeLessThan(3000);
   });
 });
 
@@ -209,14 +209,14 @@ describe('SQL too deep or too long', () => {
     [`SELECT ${Array.from({ length: 3000 }, () => '1').join(', ')}`, 'GC_SQL'],
     [Array.from({ length: 1000 }, () => 'SELECT 1').join(' UNION ALL '), 'GC_SQL'],
   ])('ends in an error of SQLite (%#)', async (text, code) => {
-    const host = await runner('5s');
+    const host = await runner('20s');
     await expect(call(host, 'query', text)).rejects.toMatchObject({ code });
     expect(await call(host, 'query', 'SELECT 1 AS n')).toEqual([{ n: 1 }]);
   });
 
   it('takes a list of many thousand values', async () => {
     const list = Array.from({ length: 20_000 }, (_, index) => index).join(',');
-    const host = await runner('10s');
+    const host = await runner('20s');
     expect(await call(host, 'query', `SELECT count(*) AS n FROM a WHERE id IN (${list})`)).toEqual([{ n: 2000 }]);
   });
 });
@@ -244,11 +244,11 @@ describe('SQL that the compiler would copy without end', () => {
     ['an INSERT', `INSERT INTO a(s) ${nested(24)}`],
     ['a condition of an UPDATE', `UPDATE a SET s = (${nested(24)})`],
   ])('is refused before it is compiled: %s', async (_what, text) => {
-    const host = await runner('10s');
-    const started = performance.now();
+    const host = await runner('20s');
+    const work = workClock();
     await expect(call(host, 'sql', text)).rejects.toMatchObject({ code: 'GC_PERMISSION' });
     await expect(call(host, 'sql', text)).rejects.toThrow(/time cannot be limited.*"recursive": true/);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(work()).toBeLessThan(1000);
   });
 
   it('is refused as a chain of views, whose parts are each small', async () => {
@@ -276,6 +276,6 @@ describe('SQL that the compiler would copy without end', () => {
        SELECT x, round(total, 2) AS total, round(mean, 2) AS mean FROM t WHERE mean > 0 UNION ALL SELECT 0, 1, 2`,
     ],
   ])('is no reason to refuse %s', async (_what, text) => {
-    expect(await call(await runner('10s'), 'query', text)).not.toHaveLength(0);
+    expect(await call(await runner('20s'), 'query', text)).not.toHaveLength(0);
   });
 });

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { verifySync } from '@node-rs/bcrypt';
 import { describe, expect, it } from 'vitest';
-import { runSkill } from '../sdk/testing/index.ts';
 import { manifestInReadme, openSkills } from './65-support.ts';
 import type { Json, SkillHost } from './65-support.ts';
 import { thrownBy } from './support.ts';
@@ -68,11 +67,6 @@ describe('user-hygiene refuses', () => {
 });
 
 describe('user-hygiene', () => {
-  it('passes its own tests', async () => {
-    const { ok, tests, error } = await runSkill('skills/user-hygiene');
-    expect({ ok, error, failures: tests.flatMap(({ failure }) => failure ?? []) }).toEqual({ ok: true, failures: [] });
-  });
-
   it('trims and lower-cases, on insert and update', async () => {
     const host = await open();
     await host.db.insert('users', {

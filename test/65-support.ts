@@ -101,6 +101,8 @@ export async function openSkills(options: SkillHostOptions): Promise<SkillHost> 
   const db = new GlyphCase(file, {
     capsule: { batchInterval: 0 },
     skills: { dir, watch: false },
+    // Lua's limit is one of time that passes, and the machine may have other work to do.
+    lua: { limits: { time: '20s' } },
     logger,
     ...options.options,
   });

@@ -4,6 +4,9 @@ import { EVERYTHING, hostileHost, LIMIT_MS, timeOf } from './67-hostile-support.
 import type { HostileHost } from './67-hostile-support.ts';
 import { writeSkill } from './60-skills-support.ts';
 
+/** What is said of a skill that was stopped. */
+const SAID = /time limit|more memory than its limit|stack overflow|needs|: x/;
+
 /** What each entry does, as a statement. */
 const ATTACKS = {
   loop: 'while true do pcall(function() while true do end end) end',
@@ -12,6 +15,9 @@ const ATTACKS = {
   handler: 'xpcall(function() while true do end end, function() while true do end end)',
   close: 'local x <close> = setmetatable({}, { __close = function() while true do end end }) error("x")',
 } as const;
+
+/** Attacks that end by themselves, at a limit that is not the time's. */
+const BRIEF: readonly string[] = ['memory', 'recursion'];
 
 interface Entry {
   readonly main: (attack: string) => string;
@@ -34,6 +40,7 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
     async wake(host) {
       const again = writeSkill(host.dir, 'hostile', within('on_upgrade')(ATTACKS.loop), {
         ...EVERYTHING,
+        limits: { time: '100ms' },
         version: '2.0.0',
       });
       await host.skills.load(again);
@@ -61,8 +68,12 @@ const ENTRIES: Readonly<Record<string, Entry>> = {
     main: (attack) =>
       `function on_activate() http.request({ url = "http://localhost:1/" }, function() ${attack} end) end`,
     async wake(host) {
-      for (let round = 0; round < 40; round++) await host.clock.advance(50);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      // Nobody listens there; then its callback is called.
+      const isCalled = (): boolean => host.logger.lines.some(({ message }) => SAID.test(message));
+      for (let round = 0; round < 500 && !isCalled(); round++) {
+        await host.clock.advance(50);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
     },
   },
   'a coroutine': { main: (attack) => `function f() coroutine.wrap(function() ${attack} end)() end`, wake: callF },
@@ -99,7 +110,10 @@ function callF(host: HostileHost): Promise<unknown> {
 describe.each(Object.entries(ENTRIES))('%s', (name, { main, wake }) => {
   it.each(Object.entries(ATTACKS))('with %s ends within the limits and harms nobody', async (attack, code) => {
     if (attack !== 'loop' && name === 'on_upgrade') return;
-    const host = await hostileHost();
+    // What eats memory or recurses is to meet that limit, not the time's; but no error leaves a __gc, and it goes on.
+    const isBrief = BRIEF.includes(attack) && name !== '__gc';
+    const limitMs = isBrief ? 10_000 : 100;
+    const host = await hostileHost({ limitMs });
     let state = '';
     const starting = await timeOf(async () => {
       state = await host.hostile(main(code), {}, { 'other.lua': code });
@@ -117,7 +131,7 @@ describe.each(Object.entries(ENTRIES))('%s', (name, { main, wake }) => {
     // The start may try, and a failed call start the skill anew: two limits' worth, and the machine's other business.
     expect(Math.max(starting, took)).toBeLessThan(2 * LIMIT_MS + 2500);
     const said = [told, ...host.logger.lines.map((line) => line.message)].join('\n');
-    expect(said).toMatch(/time limit|more memory than its limit|stack overflow|needs|: x/);
+    expect(said).toMatch(SAID);
     await host.unharmed();
     expect(await host.close()).toEqual([]);
   });
@@ -140,11 +154,11 @@ describe('time', () => {
       'while true do pcall(glyphcase.transaction, function() glyphcase.insert("orders", {}) error("x") end) end',
   };
   it.each(Object.entries(RUNAWAYS))('%s: stopped within 1.2 × the limit', async (_, code) => {
-    const host = await hostileHost({ lua: { limits: { time: '500ms', memory: '32MB' } } });
+    const host = await hostileHost({ lua: { limits: { time: '500ms', memory: '32MB' } }, limitMs: 500 });
     await host.hostile(`function f() ${code} end`);
     const overruns: number[] = [];
-    // The best of three: the figure is of the limit, not of what else the machine does.
-    for (let round = 0; round < 3 && !overruns.some((ms) => ms <= 600); round++) {
+    // The best of a few: the figure is of the limit, not of what else the machine does.
+    for (let round = 0; round < 6 && !overruns.some((ms) => ms <= 600); round++) {
       overruns.push(await timeOf(() => host.skills.call('hostile', 'f').catch((error: unknown) => error)));
     }
     expect(Math.min(...overruns)).toBeLessThanOrEqual(600);

@@ -3,11 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { cli, startCli, writeSkill } from './70-cli-support.ts';
+import { cliHere, startCli, writeSkill } from './70-cli-support.ts';
 import { sqlite3, tempDir, until } from './support.ts';
 
 const MAY = {
   version: '1.0.0',
+  limits: { time: '150ms' },
   watches: ['orders'],
   permissions: {
     database: { read: ['orders'], write: ['orders'] },
@@ -21,7 +22,11 @@ const LUA: Readonly<Record<string, readonly [main: string, says: RegExp, manifes
   'loop-at-load': ['while true do end', /(failed|quarantined).*time limit/],
   'loop-on-install': ['function on_install() while true do pcall(error) end end', /(failed|quarantined).*time limit/],
   'loop-in-reaction': ['function on_data_changed() while true do end end', /(failed|quarantined|active).*time limit/],
-  'memory-bomb': ['local t = {} while true do t[#t + 1] = ("x"):rep(1e5) .. #t end', /(failed|quarantined).*memory/],
+  'memory-bomb': [
+    'local t = {} while true do t[#t + 1] = ("x"):rep(1e5) .. #t end',
+    /(failed|quarantined).*memory/,
+    { limits: { time: '5s' } },
+  ],
   'action-loop': [
     'function on_activate() glyphcase.on("x", function() glyphcase.dispatch("x") end) glyphcase.dispatch("x") end',
     /quarantined.*without end/,
@@ -74,7 +79,7 @@ test('the host lives, the good skill handles every row once, each hostile one is
     'CREATE TABLE secrets(x)',
     "INSERT INTO secrets VALUES ('s3cret')",
   );
-  writeFileSync(join(folder, 'c.json'), JSON.stringify({ lua: { limits: { time: '150ms', memory: '16MB' } } }));
+  writeFileSync(join(folder, 'c.json'), JSON.stringify({ lua: { limits: { time: '10s', memory: '16MB' } } }));
   writeSkill(folder, 'good', {
     'manifest.json': {
       id: 'good',
@@ -98,7 +103,7 @@ test('the host lives, the good skill handles every row once, each hostile one is
   for (const [id, [main, , extra]] of Object.entries(LUA)) {
     writeSkill(folder, id, { 'main.lua': main, 'manifest.json': { id, ...MAY, ...extra } });
     write();
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await new Promise((resolve) => setTimeout(resolve, 100));
     write();
   }
   const odd = join(folder, 'skills', 'odd\u001b[31m');
@@ -109,19 +114,19 @@ test('the host lives, the good skill handles every row once, each hostile one is
   for (let index = 0; index < 10; index++) write();
 
   const list = async (): Promise<readonly string[]> => {
-    const { stdout } = await cli(['skill', 'list', '--db', 'app.db'], { cwd: folder });
+    const { stdout } = await cliHere(['skill', 'list', '--db', 'app.db'], { cwd: folder });
     return stdout.split('\n');
   };
   const isSaid = (lines: readonly string[], id: string, says: RegExp): boolean =>
     lines.some((line) => line.startsWith(`${id} `) && says.test(line));
   let lines: readonly string[] = [];
   const silent = (): string[] => Object.entries(LUA).flatMap(([id, [, says]]) => (isSaid(lines, id, says) ? [] : [id]));
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 150; round++) {
     lines = await list();
     if (silent().length === 0) break;
     // One that was let in late has not seen a change yet.
     write();
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, 250));
   }
   expect(silent().map((id) => lines.find((line) => line.startsWith(`${id} `)) ?? id)).toEqual([]);
   expect(isSaid(lines, 'huge', /failed.*larger than 1 MiB/)).toBe(true);
@@ -129,7 +134,7 @@ test('the host lives, the good skill handles every row once, each hostile one is
   // eslint-disable-next-line no-control-regex -- the very thing that must not be there
   expect(lines.join('')).not.toMatch(/\u001b/);
 
-  await until(() => sqlite3(file, 'SELECT count(*) FROM handled').trim() === String(rows), 30_000);
+  await until(() => sqlite3(file, 'SELECT count(*) FROM handled').trim() === String(rows), 60_000);
   expect(sqlite3(file, 'SELECT count(DISTINCT id) || "/" || count(*) FROM orders WHERE id <= 1000').trim()).toBe(
     `${rows}/${rows}`,
   );

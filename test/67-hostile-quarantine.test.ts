@@ -3,10 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { writeSkill } from './60-skills-support.ts';
 import { EVERYTHING, hostileHost } from './67-hostile-support.ts';
 import type { HostileHost } from './67-hostile-support.ts';
-import { tempDir, tempFile } from './support.ts';
+import { tempDir, tempFile, workClock } from './support.ts';
 
 const state = (host: HostileHost): string => host.skills.get('hostile')?.state ?? 'gone';
 const why = (host: HostileHost): string => host.skills.why('hostile').join(' ');
+const failuresOf = (host: HostileHost): number | undefined => host.skills.get('hostile')?.failures;
+
 /** Lets its state be written down, which happens in nobody's transaction. */
 const written = (host: HostileHost): unknown => host.db.get("SELECT state, error FROM _skills WHERE id = 'hostile'");
 
@@ -66,23 +68,26 @@ const ROUTES: Readonly<Record<string, Route>> = {
 describe.each(Object.entries(ROUTES))('a limit that strikes in %s', (name, { main, wake }) => {
   it('five times quarantines it; the way out is enable, or other files', async () => {
     const host = await hostileHost();
-    await host.hostile(main, { watches: [], limits: { time: '50ms' } });
+    await host.hostile(main, { watches: [], limits: { time: '100ms' } });
     const strike = async (times: number): Promise<void> => {
       for (let round = 0; round < times; round++) {
+        const before = failuresOf(host);
         await wake(host);
-        for (let rest = 0; rest < 3; rest++) await host.rest();
+        // Who has little of the machine hands out what is due in more, shorter turns.
+        const isAwaited = (): boolean => state(host) === 'active' && failuresOf(host) === before;
+        for (let rest = 0; rest < 3 || (isAwaited() && rest < 100); rest++) await host.rest();
       }
     };
     await strike(4);
     expect(state(host)).toBe('active');
     await strike(1);
     expect(why(host)).toMatch(
-      /quarantined.*failed 5 times in a row: .*time limit of 50 ms.*Correct its files.*skill enable hostile/,
+      /quarantined.*failed 5 times in a row: .*time limit of 100 ms.*Correct its files.*skill enable hostile/,
     );
     // It is out of service: nothing of it runs.
-    const begun = performance.now();
+    const work = workClock();
     await strike(3);
-    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(work()).toBeLessThan(1000);
     await host.unharmed();
     expect((await host.skills.enable('hostile')).state).toBe('active');
     await strike(5);
@@ -97,8 +102,8 @@ describe.each(Object.entries(ROUTES))('a limit that strikes in %s', (name, { mai
     const host = await hostileHost();
     // By the host's clock: what the script itself counts is gone with the state that is killed.
     const sometimes = main.replaceAll(LOOP, `if os.time() % 2 == 1 then ${LOOP} end`);
-    await host.hostile(sometimes, { watches: [], limits: { time: '50ms' } });
-    for (let round = 0; round < 16 && state(host) === 'active'; round++) {
+    await host.hostile(sometimes, { watches: [], limits: { time: '100ms' } });
+    for (let round = 0; round < 40 && state(host) === 'active'; round++) {
       if (name !== 'a job') await host.clock.advance(1000);
       await wake(host);
       for (let rest = 0; rest < 3; rest++) await host.rest();
@@ -111,7 +116,7 @@ describe('a quarantine', () => {
   it('outlives the host, with its reason, until the files change', async () => {
     const [file, dir] = [tempFile(), tempDir()];
     const first = await hostileHost({ file, dir });
-    await first.hostile(ROUTES['a listener']?.main ?? '', { limits: { time: '50ms' } });
+    await first.hostile(ROUTES['a listener']?.main ?? '', { limits: { time: '100ms' } });
     for (let round = 0; round < 5; round++) {
       first.actions.dispatch('x');
       for (let rest = 0; rest < 3; rest++) await first.rest();
@@ -126,7 +131,7 @@ describe('a quarantine', () => {
 
     const second = await hostileHost({ file, dir, schema: '' });
     expect(state(second)).toBe('quarantined');
-    expect(why(second)).toMatch(/was quarantined: .*time limit of 50 ms.*skill enable hostile/);
+    expect(why(second)).toMatch(/was quarantined: .*time limit of 100 ms.*skill enable hostile/);
     second.actions.dispatch('x');
     await second.rest();
     expect(second.skills.logs('hostile')).toEqual([]);

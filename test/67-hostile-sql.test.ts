@@ -24,7 +24,7 @@ describe('a search for a long text', () => {
     ['a filter that makes much', 'glyphcase.watch("orders", "length(zeroblob(id * 1000)) > 0", function() end)'],
     ['a write', `glyphcase.execute("UPDATE orders SET note = replace(?, ?, '')", ${LONG.a}, ${LONG.b})`],
   ])('by %s is refused', async (_, code) => {
-    const host = await hostileHost({ lua: { limits: { time: '2s', memory: '64MB' } } });
+    const host = await hostileHost({ lua: { limits: { time: '20s', memory: '64MB' } }, limitMs: 20_000 });
     host.run("INSERT INTO orders(status) VALUES ('x')");
     await host.hostile(`function f() ${code} end`);
     let error: { code?: string } = {};

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cli, jsonLines } from './70-cli-support.ts';
+import { cliHere, jsonLines } from './70-cli-support.ts';
 import { openHost, sqlite3, tempFile } from './support.ts';
 
 const keys = (text: string): unknown[] => jsonLines(text).map((event) => event['rowId']);
@@ -20,7 +20,7 @@ describe('log refuses', () => {
   test('a file in which GlyphCase has not been, and creates nothing in it', async () => {
     const file = tempFile();
     sqlite3(file, 'CREATE TABLE t (id)');
-    const { code, stderr } = await cli(['log', file]);
+    const { code, stderr } = await cliHere(['log', file]);
     expect(stderr).toContain('[GC_NO_CAPSULE]');
     expect(stderr).toContain('glyphcase start --db');
     expect(code).toBe(1);
@@ -28,7 +28,7 @@ describe('log refuses', () => {
   });
 
   test('a table that was never logged', async () => {
-    const { code, stderr } = await cli(['log', manyRows().file, '--table', 'c']);
+    const { code, stderr } = await cliHere(['log', manyRows().file, '--table', 'c']);
     expect(stderr).toContain('The log knows no table "c"');
     expect(code).toBe(1);
   });
@@ -37,20 +37,22 @@ describe('log refuses', () => {
 describe('log', () => {
   test('prints the newest fifty, or as many as are asked for', async () => {
     const { file } = manyRows();
-    const usual = await cli(['log', file, '--json']);
+    const usual = await cliHere(['log', file, '--json']);
     expect(usual).toMatchObject({ code: 0, stderr: '' });
     expect(jsonLines(usual.stdout)).toHaveLength(50);
-    expect(keys((await cli(['log', file, '--json', '--limit', '3'])).stdout)).toEqual([99, 100, 100]);
-    expect(keys((await cli(['log', file, '--json', '--limit', '3', '--table', 'B'])).stdout)).toEqual([80, 90, 100]);
-    expect(jsonLines((await cli(['log', file, '--json', '--limit', '0'])).stdout)).toHaveLength(110);
+    expect(keys((await cliHere(['log', file, '--json', '--limit', '3'])).stdout)).toEqual([99, 100, 100]);
+    expect(keys((await cliHere(['log', file, '--json', '--limit', '3', '--table', 'B'])).stdout)).toEqual([
+      80, 90, 100,
+    ]);
+    expect(jsonLines((await cliHere(['log', file, '--json', '--limit', '0'])).stdout)).toHaveLength(110);
   });
 
   test('prints what came after a seq, in the middle of a transaction too', async () => {
     const { file } = manyRows();
-    expect(jsonLines((await cli(['log', file, '--json', '--since', '0'])).stdout)).toHaveLength(110);
+    expect(jsonLines((await cliHere(['log', file, '--json', '--since', '0'])).stdout)).toHaveLength(110);
     // Row 10 of a is seq 10, row 10 of b is seq 11, in one transaction.
-    expect(keys((await cli(['log', file, '--json', '--since', '10', '--limit', '2'])).stdout)).toEqual([10, 11]);
-    const none = await cli(['log', file, '--since', '110']);
+    expect(keys((await cliHere(['log', file, '--json', '--since', '10', '--limit', '2'])).stdout)).toEqual([10, 11]);
+    const none = await cliHere(['log', file, '--since', '110']);
     expect(none).toEqual({ code: 0, stdout: '', stderr: 'No such changes; the log ends at seq 110.\n' });
   });
 
@@ -59,7 +61,7 @@ describe('log', () => {
     host.capsule.watch('t');
     host.run('INSERT INTO t VALUES (1, 5)');
     sqlite3(host.file, 'REPLACE INTO t VALUES (2, 5)');
-    const { stdout } = await cli(['log', host.file]);
+    const { stdout } = await cliHere(['log', host.file]);
     const lines = stdout
       .trim()
       .split('\n')
@@ -77,7 +79,7 @@ describe('log', () => {
       ['--since', '12'],
       ['--since', '13'],
     ]) {
-      const event = jsonLines((await cli(['log', host.file, '--json', ...args])).stdout).at(-1);
+      const event = jsonLines((await cliHere(['log', host.file, '--json', ...args])).stdout).at(-1);
       expect(event).toMatchObject({ rowId: 5, newData: { c0: 'first', c39: 'last' } });
     }
   });
@@ -95,10 +97,10 @@ describe('log', () => {
     host.run("INSERT INTO t (a) VALUES ('newer')");
     await host.flush();
     host.capsule.prune();
-    const { code, stdout } = await cli(['log', archive, '--json']);
+    const { code, stdout } = await cliHere(['log', archive, '--json']);
     expect(code).toBe(0);
     expect(jsonLines(stdout)).toMatchObject([{ operation: 'INSERT', newData: { id: 1, a: 'old' }, source: 'host' }]);
-    expect((await cli(['inspect', '--db', archive])).stdout).toContain('Log: 1 row');
+    expect((await cliHere(['inspect', '--db', archive])).stdout).toContain('Log: 1 row');
   });
 
   test('leaves no files behind that were not there', async () => {
@@ -107,7 +109,7 @@ describe('log', () => {
     host.run('INSERT INTO t VALUES (1)');
     await host.close();
     const before = readdirSync(dirname(host.file));
-    expect((await cli(['log', host.file])).stdout).toContain('INSERT t 1');
+    expect((await cliHere(['log', host.file])).stdout).toContain('INSERT t 1');
     expect(readdirSync(dirname(host.file))).toEqual(before);
   });
 });

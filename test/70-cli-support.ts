@@ -1,7 +1,12 @@
-/** Runs the real `glyphcase` command as a child process, as a person or a script would. */
+/**
+ * Runs the real `glyphcase` command: as a child process, as a person or a script would, or within this one.
+ *
+ * A process of its own costs half a second. It is for what needs one: signals, terminals, commands that go on running.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../sdk/cli/program.ts';
 import { startProgram, until } from './support.ts';
 
 export const root = join(import.meta.dirname, '..');
@@ -49,7 +54,7 @@ export function startCli(args: readonly string[], { cwd, env }: CliOptions = {})
       return output.stderr;
     },
     ended,
-    async shows(text, ms = 10_000) {
+    async shows(text, ms = 30_000) {
       try {
         await until(() => has(text) || child.exitCode !== null, ms);
       } catch {
@@ -70,6 +75,38 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
   const running = startCli(args, options);
   const code = await running.ended;
   return { code, stdout: running.stdout, stderr: running.stderr };
+}
+
+/** Runs a command to its end in this process, whose folder and streams it has meanwhile: one at a time, and with nothing of the test's own. */
+export async function cliHere(
+  args: readonly string[],
+  { cwd = process.cwd(), env = {} }: CliOptions = {},
+): Promise<CliResult> {
+  const output = { stdout: '', stderr: '' };
+  const before = { cwd: process.cwd(), env: process.env };
+  const streams = (['stdout', 'stderr'] as const).map((name) => {
+    const stream = process[name];
+    const own = Object.getOwnPropertyDescriptor(stream, 'write');
+    stream.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {
+      output[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+      for (const done of rest) if (typeof done === 'function') process.nextTick(done);
+      return true;
+    };
+    return () =>
+      own === undefined ? Reflect.deleteProperty(stream, 'write') : Object.defineProperty(stream, 'write', own);
+  });
+  process.env = { ...before.env, ...env };
+  for (const name of ['FORCE_COLOR', 'NO_COLOR'])
+    if (env[name] === undefined) Reflect.deleteProperty(process.env, name);
+  process.chdir(cwd);
+  try {
+    return { code: await run(args), ...output };
+  } finally {
+    for (const restore of streams) restore();
+    process.chdir(before.cwd);
+    process.env = before.env;
+    process.exitCode = undefined;
+  }
 }
 
 /** The lines of NDJSON that a command printed. */

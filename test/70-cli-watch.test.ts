@@ -99,7 +99,7 @@ describe('watch', () => {
   test('prints events as JSON that loses nothing', async () => {
     const file = database();
     const watching = startCli(['watch', file, 'orders', '--json']);
-    await expect.poll(() => objects(file), { timeout: 5000 }).toMatch(/_capsule_\d+_insert/);
+    await expect.poll(() => objects(file), { timeout: 30_000 }).toMatch(/_capsule_\d+_insert/);
     sqlite3(file, "INSERT INTO orders VALUES (1, 'é', -1e999, -9223372036854775808, x'DEADBEEF')");
     await watching.shows('INSERT');
     await watching.stop();

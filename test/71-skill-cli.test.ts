@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { TEMPLATES } from '../sdk/cli/skill-templates.ts';
-import { cli, root, startCli, writeSkill } from './70-cli-support.ts';
+import { cliHere, root, startCli, writeSkill } from './70-cli-support.ts';
 import { sqlite3, tempDir } from './support.ts';
 
 const MANIFEST = { version: '1.0.0', watches: ['orders'], permissions: { database: { read: ['orders'] } } };
@@ -13,15 +13,15 @@ describe('skill new', () => {
     '--template %s makes a skill that its check and its test have nothing against',
     async (name) => {
       const folder = tempDir();
-      const made = await cli(['skill', 'new', 'mine', '--template', name, '--table', 'my "own" table'], {
+      const made = await cliHere(['skill', 'new', 'mine', '--template', name, '--table', 'my "own" table'], {
         cwd: folder,
       });
       expect(made).toMatchObject({ code: 0, stderr: '' });
-      expect(await cli(['skill', 'check'], { cwd: folder })).toMatchObject({
+      expect(await cliHere(['skill', 'check'], { cwd: folder })).toMatchObject({
         code: 0,
         stdout: 'ok    mine 0.1.0  2 Lua files\n',
       });
-      const tested = await cli(['skill', 'test'], { cwd: folder });
+      const tested = await cliHere(['skill', 'test'], { cwd: folder });
       expect(tested).toMatchObject({ code: 0, stderr: '' });
       expect(tested.stdout).toMatch(/^skills\/mine\n( {2}✓ .+\n)+ {2}\d passed/);
     },
@@ -29,15 +29,15 @@ describe('skill new', () => {
 
   test('refuses a template and a table that cannot be', async () => {
     const folder = tempDir();
-    const wrong = await cli(['skill', 'new', 'mine', '--template', 'x'], { cwd: folder });
+    const wrong = await cliHere(['skill', 'new', 'mine', '--template', 'x'], { cwd: folder });
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain('Allowed choices are reaction, hooks, schedule.');
-    expect((await cli(['skill', 'new', 'mine', '--table', ' '], { cwd: folder })).code).toBe(2);
+    expect((await cliHere(['skill', 'new', 'mine', '--table', ' '], { cwd: folder })).code).toBe(2);
   });
 
   test('points editors to the definition files', async () => {
     const folder = tempDir();
-    await cli(['skill', 'new', 'mine', '--skills', 'more'], { cwd: folder });
+    await cliHere(['skill', 'new', 'mine', '--skills', 'more'], { cwd: folder });
     const settings = JSON.parse(readFileSync(join(folder, 'more/mine/.luarc.json'), 'utf8')) as Record<
       string,
       string[]
@@ -63,17 +63,19 @@ end)
 
   test('refuses what holds no skill or no test', async () => {
     const folder = tempDir();
-    expect(await cli(['skill', 'test'], { cwd: folder })).toMatchObject({ code: 1, stdout: '' });
-    expect((await cli(['skill', 'test', 'nowhere'], { cwd: folder })).stderr).toContain('There is no folder nowhere');
+    expect(await cliHere(['skill', 'test'], { cwd: folder })).toMatchObject({ code: 1, stdout: '' });
+    expect((await cliHere(['skill', 'test', 'nowhere'], { cwd: folder })).stderr).toContain(
+      'There is no folder nowhere',
+    );
     writeSkill(folder, 'bare', { 'manifest.json': { id: 'bare', ...MANIFEST }, 'main.lua': '' });
-    const { code, stdout } = await cli(['skill', 'test', 'skills/bare'], { cwd: folder });
+    const { code, stdout } = await cliHere(['skill', 'test', 'skills/bare'], { cwd: folder });
     expect([code, stdout]).toEqual([1, expect.stringContaining('bare has no test.lua')]);
   });
 
   test('shows of a failure where it is, what was expected, where the skill failed and what was printed', async () => {
     const folder = tempDir();
     writeSkill(folder, 'shop', { 'manifest.json': { id: 'shop', ...MANIFEST }, 'main.lua': main, 'test.lua': failing });
-    const { code, stdout, stderr } = await cli(['skill', 'test', 'skills/shop'], { cwd: folder });
+    const { code, stdout, stderr } = await cliHere(['skill', 'test', 'skills/shop'], { cwd: folder });
     expect([code, stderr]).toEqual([1, '']);
     expect(stdout.replaceAll(/ \d+(\.\d+)? m?s$/gm, '').replaceAll(/ +$/gm, '')).toBe(`skills/shop
   ✓ passes
@@ -107,7 +109,7 @@ end)
   test('prints its results as JSON, and those of grep only', async () => {
     const folder = tempDir();
     writeSkill(folder, 'shop', { 'manifest.json': { id: 'shop', ...MANIFEST }, 'main.lua': main, 'test.lua': failing });
-    const { code, stdout } = await cli(['skill', 'test', '--json', '--grep', 'passes'], { cwd: folder });
+    const { code, stdout } = await cliHere(['skill', 'test', '--json', '--grep', 'passes'], { cwd: folder });
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject([
       {
@@ -120,7 +122,7 @@ end)
         tests: [{ name: 'passes', state: 'passed' }, {}, {}],
       },
     ]);
-    const none = await cli(['skill', 'test', '--grep', 'nothing like it'], { cwd: folder });
+    const none = await cliHere(['skill', 'test', '--grep', 'nothing like it'], { cwd: folder });
     expect([none.code, none.stderr]).toEqual([1, 'No test is called like "nothing like it".\n']);
   });
 });
@@ -136,8 +138,8 @@ test('start and logs show the skill’s own traceback', async () => {
   await host.shows(
     /on_data_changed: main\.lua:2: too deep.*\n +main\.lua:2: in upvalue 'deeper'\n +main\.lua:5: in global 'on_data_changed'/,
   );
-  await expect.poll(() => sqlite3(file, 'SELECT count(*) FROM _skill_logs').trim(), { timeout: 5000 }).not.toBe('0');
-  const { stdout } = await cli(['skill', 'logs', 'shop'], { cwd: folder });
+  await expect.poll(() => sqlite3(file, 'SELECT count(*) FROM _skill_logs').trim(), { timeout: 30_000 }).not.toBe('0');
+  const { stdout } = await cliHere(['skill', 'logs', 'shop'], { cwd: folder });
   expect(stdout).toMatch(/too deep.*\n +main\.lua:2: in upvalue 'deeper'\n/);
   // What it follows is what another process's skills say.
   const following = startCli(['skill', 'logs', 'shop', '-f', '--limit', '1'], { cwd: folder });

@@ -429,10 +429,20 @@ test('before_each runs before each test, after the skill has become active', asy
   expect(result).toMatchObject({ passed: 2, failed: 0 });
 });
 
-test('the ready-made skills that have tests pass them', async () => {
+describe('the ready-made skills', () => {
   const root = join(import.meta.dirname, '..', 'skills');
-  for (const id of readdirSync(root).filter((name) => existsSync(join(root, name, 'test.lua')))) {
-    const { tests, error } = await runSkill(join(root, id));
-    expect([id, error, tests.filter(({ state }) => state === 'failed')]).toEqual([id, undefined, []]);
-  }
-}, 60_000);
+  const tested = readdirSync(root).filter((name) => existsSync(join(root, name, 'test.lua')));
+
+  test('have tests, most of them', () => {
+    expect(tested).toEqual(expect.arrayContaining(['retention', 'rollups', 'user-hygiene', 'webhooks']));
+  });
+
+  // The time limit of Lua is one of time that passes: on a busy machine it strikes what is well.
+  test.each(tested)('%s passes its own', { retry: 2 }, async (id) => {
+    const { ok, tests, error } = await runSkill(join(root, id));
+    expect({ ok, error, failures: tests.flatMap(({ failure }) => failure ?? []) }).toEqual({
+      ok: true,
+      failures: [],
+    });
+  });
+});

@@ -33,7 +33,10 @@ describe.each(KINDS)('an honest %s', (kind) => {
   ])('with the skill %j (%s) is installed', async (under) => {
     const dir = tempDir();
     const lib: Entry = { name: `${under}lib/util.lua`, content: 'return {}' };
-    const { id, version, changed } = await installTo(dir, archiveOf(kind, [...entriesOf(skillFiles(), under), lib]));
+    const { id, version, changed } = await installTo(
+      dir,
+      await archiveOf(kind, [...entriesOf(skillFiles(), under), lib]),
+    );
     expect({ id, version, changed }).toEqual({ id: 'tidy', version: '1.0.0', changed: true });
     const { 'skills.lock.json': lock, ...files } = treeOf(dir);
     expect(files).toEqual({
@@ -49,13 +52,13 @@ describe.each(KINDS)('an honest %s', (kind) => {
   test('leaves dotfiles, node_modules and editors’ leftovers out', async () => {
     const dir = tempDir();
     const more = ['.env', '.git/config', 'node_modules/x/index.js', 'main.lua~', 'a.tmp', '__MACOSX/._main.lua'];
-    await installTo(dir, archiveOf(kind, [...GOOD, ...more.map((name) => ({ name, content: 'x' }))]));
+    await installTo(dir, await archiveOf(kind, [...GOOD, ...more.map((name) => ({ name, content: 'x' }))]));
     expect(Object.keys(treeOf(join(dir, 'tidy'))).sort()).toEqual(['main.lua', 'manifest.json']);
   });
 
   test('installs no mode: nothing becomes executable', async () => {
     const dir = tempDir();
-    await installTo(dir, archiveOf(kind, GOOD));
+    await installTo(dir, await archiveOf(kind, GOOD));
     expect(modeOf(join(dir, 'tidy', 'main.lua')) & 0o111).toBe(0);
   });
 });
@@ -114,7 +117,7 @@ describe.each(KINDS)('a hostile %s', (kind) => {
       kind === 'tgz' ? 'more than 64 MiB' : 'installed',
     ],
   ])('with %s is refused', async (_, entries, why) => {
-    const archive = archiveOf(kind, [...GOOD, ...entries]);
+    const archive = await archiveOf(kind, [...GOOD, ...entries]);
     if (why === 'installed') {
       // A zip says beforehand what an entry holds, so what is left out is not even unpacked.
       expect(await installTo(tempDir(), archive)).toMatchObject({ files: 2 });
@@ -152,12 +155,12 @@ describe.each(KINDS)('a hostile %s', (kind) => {
       'GC_BAD_PACKAGE tidy/main.lua:1: ',
     ],
   ])('%s is refused', async (_, entries, why) => {
-    expect(await refused(archiveOf(kind, entries))).toMatch(new RegExp(why));
+    expect(await refused(await archiveOf(kind, entries))).toMatch(new RegExp(why));
   });
 });
 
 test('a hard link in a tgz is refused', async () => {
-  const archive = archiveOf('tgz', [...GOOD, { name: 'x.lua', type: 'hardlink', target: 'main.lua' }]);
+  const archive = await archiveOf('tgz', [...GOOD, { name: 'x.lua', type: 'hardlink', target: 'main.lua' }]);
   expect(await refused(archive)).toContain('"x.lua", which is a hard link');
 });
 
@@ -167,8 +170,8 @@ test('archives that are none, cut short, or damaged are refused', async () => {
     writeFileSync(join(folder, name), bytes);
     return join(folder, name);
   };
-  const tgz = readFileSync(archiveOf('tgz', GOOD));
-  const zip = readFileSync(archiveOf('zip', GOOD));
+  const tgz = readFileSync(await archiveOf('tgz', GOOD));
+  const zip = readFileSync(await archiveOf('zip', GOOD));
   const flipped = Buffer.from(zip);
   // The checksum of the first entry, in the central directory.
   flipped[zip.indexOf('PK\x01\x02') + 16]! ^= 0xff;
@@ -186,7 +189,7 @@ test('archives that are none, cut short, or damaged are refused', async () => {
 });
 
 test('a zip with NUL in a name is refused', async () => {
-  const archive = archiveOf('zip', [...GOOD, { name: 'evil~~~.lua' }]);
+  const archive = await archiveOf('zip', [...GOOD, { name: 'evil~~~.lua' }]);
   writeFileSync(archive, Buffer.from(readFileSync(archive, 'latin1').replaceAll('~~~', '\0\0\0'), 'latin1'));
   expect(await refused(archive)).toContain('control');
 });

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cli, root, startCli } from './70-cli-support.ts';
+import { cliHere, root, startCli } from './70-cli-support.ts';
 import { archiveOf, entriesOf, folderOf, leftovers, skillFiles, treeOf } from './72-install-support.ts';
 import { sqlite3, tempDir } from './support.ts';
 
@@ -27,7 +27,7 @@ describe('mistakes', () => {
     [['sign', '.', '--key', 'a'], 'manifest.json is missing', 1],
   ])('in %j are explained', async (args, why, code) => {
     const folder = tempDir();
-    const result = await cli(['skill', ...args], { cwd: folder });
+    const result = await cliHere(['skill', ...args], { cwd: folder });
     expect(result.stderr).toContain(why);
     expect(result).toMatchObject({ code, stdout: '' });
     expect(treeOf(folder)).toEqual({});
@@ -36,8 +36,8 @@ describe('mistakes', () => {
 
 test('without a terminal and without --yes it shows what it would do, and does nothing', async () => {
   const cwd = tempDir();
-  const source = archiveOf('zip', entriesOf(skillFiles('tidy', '1.0.0', NETWORK)));
-  const { code, stdout, stderr } = await cli(['skill', 'install', source], { cwd });
+  const source = await archiveOf('zip', entriesOf(skillFiles('tidy', '1.0.0', NETWORK)));
+  const { code, stdout, stderr } = await cliHere(['skill', 'install', source], { cwd });
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toContain('network: api.example.com (!)');
   expect(stderr).toContain('signed    by nobody');
@@ -48,7 +48,7 @@ test('without a terminal and without --yes it shows what it would do, and does n
 test('installed, again, upgraded with the difference shown, and removed with its data', async () => {
   const cwd = tempDir();
   sqlite3(join(cwd, 'glyphcase.db'), 'CREATE TABLE orders (id INTEGER PRIMARY KEY)');
-  const run = (...args: readonly string[]): ReturnType<typeof cli> => cli(['skill', ...args], { cwd });
+  const run = (...args: readonly string[]): ReturnType<typeof cliHere> => cliHere(['skill', ...args], { cwd });
   const first = folderOf(skillFiles('tidy', '1.0.0', {}, NOTES));
   expect(await run('install', first, '--yes', '--db', 'glyphcase.db')).toMatchObject({
     code: 0,
@@ -82,8 +82,10 @@ test('installed, again, upgraded with the difference shown, and removed with its
 test('--keep-data leaves the tables', async () => {
   const cwd = tempDir();
   sqlite3(join(cwd, 'app.db'), 'CREATE TABLE orders (id)');
-  await cli(['skill', 'install', folderOf(skillFiles('tidy', '1.0.0', {}, NOTES)), '--yes', '--db', 'app.db'], { cwd });
-  expect(await cli(['skill', 'remove', 'tidy', '--keep-data', '--yes', '--db', 'app.db'], { cwd })).toMatchObject({
+  await cliHere(['skill', 'install', folderOf(skillFiles('tidy', '1.0.0', {}, NOTES)), '--yes', '--db', 'app.db'], {
+    cwd,
+  });
+  expect(await cliHere(['skill', 'remove', 'tidy', '--keep-data', '--yes', '--db', 'app.db'], { cwd })).toMatchObject({
     code: 0,
   });
   expect(sqlite3(join(cwd, 'app.db'), 'SELECT count(*) FROM notes')).toBe('2\n');
@@ -91,7 +93,7 @@ test('--keep-data leaves the tables', async () => {
 
 test('signed by a key of its own, and trusted by whoever names it, also in a configuration file', async () => {
   const cwd = tempDir();
-  const run = (...args: readonly string[]): ReturnType<typeof cli> => cli(['skill', ...args], { cwd });
+  const run = (...args: readonly string[]): ReturnType<typeof cliHere> => cliHere(['skill', ...args], { cwd });
   folderOf(skillFiles(), join(cwd, 'work', 'tidy'));
   const made = await run('sign', '--new-key', 'me.key', 'work/tidy');
   expect(made).toMatchObject({ code: 0 });
@@ -121,7 +123,7 @@ test('what fails on the database is said, with code 1 and everything as it was',
   const cwd = tempDir();
   sqlite3(join(cwd, 'app.db'), 'CREATE TABLE orders (id)');
   const source = folderOf(skillFiles('tidy', '1.0.0', {}, 'function on_install()\n  error("no such luck")\nend'));
-  const { code, stdout, stderr } = await cli(['skill', 'install', source, '--yes', '--db', 'app.db'], { cwd });
+  const { code, stdout, stderr } = await cliHere(['skill', 'install', source, '--yes', '--db', 'app.db'], { cwd });
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/does not start on the database: .*main\.lua:2: no such luck/);
   expect(stderr).toContain('Folder, lock and database are as they were before.');
@@ -130,7 +132,7 @@ test('what fails on the database is said, with code 1 and everything as it was',
 
 test('what a package says of itself cannot move the cursor', async () => {
   const source = folderOf(skillFiles('tidy', '1.0.0', { name: 'x\u001b[2J', description: 'a\nerror: b' }));
-  const { stderr } = await cli(['skill', 'install', source], { cwd: tempDir() });
+  const { stderr } = await cliHere(['skill', 'install', source], { cwd: tempDir() });
   expect(stderr).not.toContain('\u001b');
   expect(stderr).toContain('a\\nerror: b');
 });
@@ -138,7 +140,7 @@ test('what a package says of itself cannot move the cursor', async () => {
 test('a running host takes over what is installed, and lets go of what is removed', async () => {
   const cwd = tempDir();
   sqlite3(join(cwd, 'glyphcase.db'), 'CREATE TABLE orders (id INTEGER PRIMARY KEY)');
-  const run = (...args: readonly string[]): ReturnType<typeof cli> => cli(['skill', ...args], { cwd });
+  const run = (...args: readonly string[]): ReturnType<typeof cliHere> => cliHere(['skill', ...args], { cwd });
   await run('install', folderOf(skillFiles('first')), '--yes');
   const host = startCli(['start'], { cwd });
   await host.shows('Ready');
@@ -192,7 +194,7 @@ print(out.decode())
     const cwd = tempDir();
     const source = folderOf(skillFiles('tidy', '1.0.0', NETWORK));
     const args = ['-c', PTY, answer, process.execPath, join(root, 'bin', 'glyphcase.js'), 'skill', 'install', source];
-    const output = execFileSync('python3', args, { cwd, encoding: 'utf8', timeout: 20_000 });
+    const output = execFileSync('python3', args, { cwd, encoding: 'utf8', timeout: 60_000 });
     expect(output).toContain('Install it into skills/tidy? [y/N]');
     expect(Number(output.split('\n')[0])).toBe(code);
     expect(existsSync(join(cwd, 'skills', 'tidy', 'main.lua'))).toBe(code === 0);
@@ -203,7 +205,7 @@ print(out.decode())
 
 test('a skill that check doubts is installed with a warning, and check says when its files were changed', async () => {
   const cwd = tempDir();
-  const run = (...args: readonly string[]): ReturnType<typeof cli> => cli(['skill', ...args], { cwd });
+  const run = (...args: readonly string[]): ReturnType<typeof cliHere> => cliHere(['skill', ...args], { cwd });
   const source = folderOf(skillFiles('tidy', '1.0.0', {}, 'function f() glyphcase.insert("orders", { id = 1 }) end'));
   const installed = await run('install', source, '--yes');
   expect(installed.code).toBe(0);

@@ -254,7 +254,7 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
     });
   }
 
-  const packed = (version: string, trace: string): string =>
+  const packed = (version: string, trace: string): Promise<string> =>
     archiveOf(
       'tgz',
       entriesOf(
@@ -272,7 +272,12 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
 
   test('the version in the range is taken, and no script runs', async () => {
     const trace = join(tempDir(), 'trace');
-    const files = { '1.0.0': packed('1.0.0', trace), '1.2.0': packed('1.2.0', trace), '2.0.0': packed('2.0.0', trace) };
+    const [one, newer, two] = [
+      await packed('1.0.0', trace),
+      await packed('1.2.0', trace),
+      await packed('2.0.0', trace),
+    ];
+    const files = { '1.0.0': one, '1.2.0': newer, '2.0.0': two };
     await registry('@acme/tidy', files);
     const dir = tempDir();
     const { version, resolved } = await installTo(dir, 'npm:@acme/tidy@^1.0.0');
@@ -285,7 +290,7 @@ describe.skipIf(!hasProgram('npm'))('npm', () => {
 
   test('what is not there is said in npm’s words; a hostile package is refused', async () => {
     await registry('evil', {
-      '1.0.0': archiveOf('tgz', [
+      '1.0.0': await archiveOf('tgz', [
         ...entriesOf(skillFiles('evil'), 'package/'),
         { name: 'package/x', type: 'symlink', target: '/etc' },
       ]),

@@ -1,10 +1,12 @@
 /** Packages for the tests of installing: honest and hostile archives, made by Python's own tarfile and zipfile. */
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { installOnFile } from '../sdk/install/on-file.ts';
 import type { InstallOptions, InstallResult } from '../sdk/install/types.ts';
-import { python, tempDir } from './support.ts';
+import { tempDir } from './support.ts';
 
 /** One entry of an archive. */
 export interface Entry {
@@ -20,40 +22,54 @@ export interface Entry {
 const MAKE = `
 import sys, json, io, tarfile, zipfile, random, warnings
 warnings.simplefilter('ignore')
-kind, out, spec = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3]))
 def data(e):
     if 'size' in e:
         return random.Random(1).randbytes(e['size']) if e.get('content') == 'random' else b'a' * e['size']
     return e.get('content', '').encode()
-if kind == 'tgz':
-    types = {'symlink': tarfile.SYMTYPE, 'hardlink': tarfile.LNKTYPE, 'device': tarfile.CHRTYPE, 'pipe': tarfile.FIFOTYPE, 'folder': tarfile.DIRTYPE}
-    with tarfile.open(out, 'w:gz') as tar:
-        for e in spec:
-            info = tarfile.TarInfo(e['name'])
-            info.type = types.get(e.get('type', 'file'), tarfile.REGTYPE)
-            info.linkname = e.get('target', '')
-            content = data(e) if info.type == tarfile.REGTYPE else b''
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-else:
-    modes = {'symlink': 0o120777, 'device': 0o020666, 'pipe': 0o010666, 'folder': 0o040755}
-    with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for e in spec:
-            info = zipfile.ZipInfo('placeholder')
-            info.filename = e['name']
-            info.create_system = 3
-            info.external_attr = modes.get(e.get('type', 'file'), 0o100644) << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            content = e.get('target', '').encode() if e.get('type') == 'symlink' else data(e)
-            archive.writestr(info, content)
+def make(kind, out, spec):
+    if kind == 'tgz':
+        types = {'symlink': tarfile.SYMTYPE, 'hardlink': tarfile.LNKTYPE, 'device': tarfile.CHRTYPE, 'pipe': tarfile.FIFOTYPE, 'folder': tarfile.DIRTYPE}
+        with tarfile.open(out, 'w:gz') as tar:
+            for e in spec:
+                info = tarfile.TarInfo(e['name'])
+                info.type = types.get(e.get('type', 'file'), tarfile.REGTYPE)
+                info.linkname = e.get('target', '')
+                content = data(e) if info.type == tarfile.REGTYPE else b''
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    else:
+        modes = {'symlink': 0o120777, 'device': 0o020666, 'pipe': 0o010666, 'folder': 0o040755}
+        with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as archive:
+            for e in spec:
+                info = zipfile.ZipInfo('placeholder')
+                info.filename = e['name']
+                info.create_system = 3
+                info.external_attr = modes.get(e.get('type', 'file'), 0o100644) << 16
+                info.compress_type = zipfile.ZIP_DEFLATED
+                content = e.get('target', '').encode() if e.get('type') == 'symlink' else data(e)
+                archive.writestr(info, content)
+for line in sys.stdin:
+    try:
+        make(*json.loads(line))
+        print('made', flush=True)
+    except Exception as error:
+        print(error, flush=True)
 `;
 
-/** Makes `package.tgz` or `package.zip`; returns its path. */
-export function archiveOf(kind: 'tgz' | 'zip', entries: readonly Entry[]): string {
-  const folder = tempDir();
-  const out = join(folder, `package.${kind}`);
-  writeFileSync(join(folder, 'spec.json'), JSON.stringify(entries));
-  python(MAKE, kind, out, join(folder, 'spec.json'));
+let maker: ChildProcessWithoutNullStreams | undefined;
+let made: Promise<unknown> = Promise.resolve();
+
+/** Makes `package.tgz` or `package.zip`; returns its path. One Python makes all archives of a test file, one after the other. */
+export async function archiveOf(kind: 'tgz' | 'zip', entries: readonly Entry[]): Promise<string> {
+  const out = join(tempDir(), `package.${kind}`);
+  const python = (maker ??= spawn('python3', ['-c', MAKE]));
+  made = made.then(async () => {
+    python.stdin.write(`${JSON.stringify([kind, out, entries])}\n`);
+    let answer = '';
+    while (!answer.endsWith('\n')) answer += String((await once(python.stdout, 'data'))[0]);
+    if (answer !== 'made\n') throw new Error(`no archive was made: ${answer}`);
+  });
+  await made;
   return out;
 }
 

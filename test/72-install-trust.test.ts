@@ -144,7 +144,7 @@ describe('a signature', () => {
     const dir = tempDir();
     for (const kind of ['tgz', 'zip'] as const)
       expect(
-        await outcome(dir, archiveOf(kind, entriesOf(files, 'package/')), { trustedKeys: [mine.publicFile] }),
+        await outcome(dir, await archiveOf(kind, entriesOf(files, 'package/')), { trustedKeys: [mine.publicFile] }),
       ).toMatchObject({ trusted: true });
     expect(verifyLock(dir)).toMatchObject([{ id: 'tidy', state: 'unchanged', entry: { signedBy: mine.keyId } }]);
     const plans: InstallPlan[] = [];

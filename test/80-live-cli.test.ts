@@ -1,7 +1,7 @@
 /** `glyphcase watch DB "SELECT …"`: a result kept current on a terminal, differences as NDJSON anywhere else. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { cli, jsonLines, root, startCli } from './70-cli-support.ts';
+import { cliHere, jsonLines, root, startCli } from './70-cli-support.ts';
 import { inTerminal } from './80-live-terminal.ts';
 import type { InTerminal } from './80-live-terminal.ts';
 import { sqlite3, tempFile } from './support.ts';
@@ -40,7 +40,7 @@ describe('refuses', () => {
     [['SELECT * FROM orders WHERE id = ?'], 'The parameters do not fit'],
     [['WITH x AS (SELECT 1) DELETE FROM orders'], 'GC_WRITE_IN_QUERY'],
   ])('%j', async (args, message) => {
-    const { code, stderr, stdout } = await cli(['watch', database(), ...args]);
+    const { code, stderr, stdout } = await cliHere(['watch', database(), ...args]);
     expect(stderr).toContain(message);
     expect(stdout).toBe('');
     expect(code).toBe(1);
@@ -48,7 +48,7 @@ describe('refuses', () => {
 
   test('a wrong query, before anything is written to the file', async () => {
     const file = database();
-    await cli(['watch', file, 'SELECT * FROM nowhere']);
+    await cliHere(['watch', file, 'SELECT * FROM nowhere']);
     expect(sqlite3(file, 'SELECT group_concat(name) FROM sqlite_schema').trim()).toBe('orders');
   });
 });
@@ -109,7 +109,9 @@ describe('on a terminal', () => {
     const terminal = watchInTerminal(file, `${BY_STATUS.slice(0, 6)}\n${BY_STATUS.slice(6)}`);
     await terminal.shows(/2 rows · (re-run|incremental) · no change since/);
     const drawn = terminal.output.length;
-    sqlite3(file, "UPDATE orders SET status = 'paid' WHERE id = 2; INSERT INTO orders (status) VALUES ('zero')");
+    // At once: who sees one of the two first draws twice.
+    const change = ["UPDATE orders SET status = 'paid' WHERE id = 2", "INSERT INTO orders (status) VALUES ('zero')"];
+    sqlite3(file, 'BEGIN', ...change, 'COMMIT');
     await terminal.shows('4 rows');
     // Four lines up, and over the head and the row that are as they were.
     expect(terminal.output.slice(drawn)).not.toContain('SELECT');

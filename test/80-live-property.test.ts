@@ -17,7 +17,7 @@ import type { LiveHost } from './80-live-support.ts';
 import { countUpdates, Tally } from './80-live-tally.ts';
 import { tempFile } from './support.ts';
 
-const RUNS = Number(process.env['GLYPHCASE_LIVE_RUNS'] ?? 300);
+const RUNS = Number(process.env['GLYPHCASE_LIVE_RUNS'] ?? 150);
 const SEED = process.env['GLYPHCASE_LIVE_SEED'];
 /** That a case fails is enough: no smaller one is looked for, and shares do not count. */
 const QUICK = process.env['GLYPHCASE_LIVE_QUICK'] !== undefined;

@@ -31,6 +31,9 @@ while True:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
 
+/** Around what a terminal is to show at once. */
+const [BEGIN, END] = ['\u001B[?2026h', '\u001B[?2026l'];
+
 /** What a screen shows after some output; lines wrap, and what leaves at the top is gone. */
 export class Display {
   readonly #columns: number;
@@ -148,7 +151,9 @@ export function inTerminal(
         const shown = display().lines.join('\n');
         return typeof text === 'string' ? shown.includes(text) : text.test(shown);
       };
-      await until(() => isShown() || child.exitCode !== null).catch(() => undefined);
+      // A drawing that has begun is to be complete.
+      const isWhole = (): boolean => child.output.lastIndexOf(BEGIN) <= child.output.lastIndexOf(END);
+      await until(() => (isShown() && isWhole()) || child.exitCode !== null).catch(() => undefined);
       if (!isShown()) throw new Error(`"${String(text)}" is not on the screen:\n${display().lines.join('\n')}`);
     },
     resize(nextRows, nextColumns) {

@@ -206,7 +206,9 @@ export interface PageApi {
   hide(): void;
   /** Takes over what the server rendered. */
   hydrate(scene: string): void;
+  /** Another source, or the same one over another channel. */
   reconnect(): void;
+  renew(): void;
   disconnect(): void;
   readonly renders: Readonly<Record<string, number>>;
   readonly heard: readonly unknown[];
@@ -239,6 +241,7 @@ const page: PageApi = {
   reconnect() {
     source = connectLiveSource(new HttpChannel(), { keep: 200 });
   },
+  renew: () => source.reconnect(new HttpChannel()),
   disconnect: () => source.close(),
   renders,
   heard,

@@ -1,11 +1,12 @@
 /** A query over the tables that the tests of incremental queries share, beside what running it gives. */
-import { afterAll, beforeAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import type { Params } from '../kernel/database/types.ts';
 import { isOrdered } from '../plugins/live/keys.ts';
 import { exactly, openLiveHost, Replica } from './80-live-support.ts';
 import type { LiveHost } from './80-live-support.ts';
 import { countUpdates } from './80-live-tally.ts';
 import type { Updates } from './80-live-tally.ts';
+import { afterTest } from './support.ts';
 
 export const SCHEMA = `
   CREATE TABLE teams(id INTEGER PRIMARY KEY, label TEXT COLLATE NOCASE);
@@ -32,10 +33,6 @@ export const SCHEMA = `
   INSERT INTO coded VALUES (CAST(x'ff' AS TEXT), 1), (CAST(x'fe' AS TEXT), 2), ('a', 3);
   INSERT INTO loose VALUES (NULL, 1), ('a', 1), ('b', 2);`;
 
-let updates: Updates;
-beforeAll(() => void (updates = countUpdates()));
-afterAll(() => updates[Symbol.dispose]());
-
 export interface Watched {
   /** Runs statements, and expects the result to be right, and only a part of it to be worked out. */
   partly(...statements: readonly string[]): Promise<void>;
@@ -48,6 +45,8 @@ export interface Watched {
 }
 
 export function watched(sql: string, params?: Params, host = openLiveHost({ schema: SCHEMA })): Watched {
+  const updates = countUpdates();
+  afterTest(() => updates[Symbol.dispose]());
   const watcher = host.live.watch(sql, params);
   const ordered = isOrdered(sql);
   const replica = new Replica(ordered);

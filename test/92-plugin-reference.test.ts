@@ -1,20 +1,19 @@
 /** docs/plugin-reference.md is true: the tables it is made from say what the code does. Its freshness is `npm run lint`'s. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { createHooks } from '../kernel/hooks.ts';
 import type { Hook } from '../kernel/hooks.ts';
-import type { Events } from '../sdk/events.ts';
 import { GlyphCase } from '../sdk/index.ts';
 import { definePlugin } from '../sdk/plugin.ts';
-import { findInterface, interfaceOf, root } from '../scripts/declarations.ts';
+import { additionsTo, findInterface, interfaceOf, root } from '../scripts/declarations.ts';
 import {
   emits,
   eventEntries,
   hookEntries,
   renderPluginReference,
   serviceEntries,
+  typedServices,
 } from '../scripts/plugin-reference.ts';
 import { afterTest } from './support.ts';
 
@@ -29,6 +28,7 @@ describe('the reader of declarations', () => {
     expect(() => interfaceOf('sdk/events.ts', 'Nothing')).toThrow(
       'sdk/events.ts neither declares nor imports the interface Nothing',
     );
+    expect(() => additionsTo('sdk/events.ts', 'Nothing')).toThrow('sdk/events.ts adds nothing to an interface Nothing');
     const liar = { name: 'actions', version: '1.0.0', provides: { phone: '1.0.0' }, activate: () => undefined };
     expect(() => serviceEntries([liar])).toThrow("plugins/actions nowhere calls ctx.provide<Interface>('phone', …)");
   });
@@ -89,15 +89,13 @@ describe('events', () => {
     const known = new Set(eventEntries().map(({ channel }) => channel));
     const files = globSync('{kernel,plugins,sdk}/**/*.ts', { cwd: root });
     const heard = files.flatMap((file) =>
-      [...readFileSync(join(root, file), 'utf8').matchAll(/ctx\.on\('([^']+)'/g)].map(([, channel = '']) => channel),
+      [...readFileSync(join(root, file), 'utf8').matchAll(/^(?! \*).*ctx\.on\('([^']+)'/gm)].map(
+        ([, channel = '']) => channel,
+      ),
     );
     expect(heard).toContain('capsule:end');
     expect(heard.filter((channel) => !known.has(channel))).toEqual([]);
   });
-
-  test('carry the payloads that the table says', () => {
-    expect(wrongPayloads()).toEqual([]);
-  }, 60_000);
 
   test('reach a plugin that listens by the table', async () => {
     const ends: number[] = [];
@@ -106,8 +104,8 @@ describe('events', () => {
       name: 'listener',
       version: '1.0.0',
       activate(ctx) {
-        ctx.on('capsule:end', (end: Events['capsule:end']) => ends.push(end));
-        ctx.on('plugin:state', ({ id, to }: Events['plugin:state']) => states.push(`${id} ${to}`));
+        ctx.on('capsule:end', (end) => ends.push(end));
+        ctx.on('plugin:state', ({ id, to }) => states.push(`${id} ${to}`));
       },
     });
     const db = new GlyphCase(':memory:', { plugins: [listener] });
@@ -122,6 +120,14 @@ describe('events', () => {
   });
 });
 
+test('services are typed by the interfaces that they are provided as', () => {
+  expect([...typedServices()].sort()).toEqual(
+    serviceEntries()
+      .map(({ service, typeName }) => [service, typeName])
+      .sort(),
+  );
+});
+
 test('services are those the host has, with their versions', () => {
   const db = new GlyphCase(':memory:');
   afterTest(() => db.close());
@@ -129,40 +135,3 @@ test('services are those the host has, with their versions', () => {
   expect(serviceEntries().map(({ service, version }) => [service, version])).toEqual(provided);
   expect(provided.length).toBeGreaterThan(5);
 });
-
-/** Every emit of a channel of the table whose payload is not of the table's type, as TypeScript sees it. */
-function wrongPayloads(): readonly string[] {
-  const files = [...new Set(emits().map(({ file }) => file))].map((file) => join(root, file));
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
-    config: object;
-  };
-  const { options } = ts.parseJsonConfigFileContent({ ...config, files, include: [] }, ts.sys, root);
-  const program = ts.createProgram([...files, join(root, 'sdk/events.ts')], options);
-  const checker = program.getTypeChecker();
-  const table = program
-    .getSourceFile(join(root, 'sdk/events.ts'))
-    ?.statements.find((node) => ts.isInterfaceDeclaration(node) && node.name.text === 'Events');
-  if (table === undefined) throw new Error('sdk/events.ts has no interface Events');
-  const wrong: string[] = [];
-  let seen = 0;
-  const look = (node: ts.Node, source: ts.SourceFile): void => {
-    ts.forEachChild(node, (child) => look(child, source));
-    if (!ts.isCallExpression(node) || !/\bemit$/.test(node.expression.getText(source))) return;
-    const [channel, payload] = node.arguments;
-    const name = channel && checker.getTypeAtLocation(channel);
-    if (payload === undefined || name?.isStringLiteral() !== true) return;
-    const symbol = checker.getPropertyOfType(checker.getTypeAtLocation(table), name.value);
-    seen += 1;
-    if (
-      symbol === undefined ||
-      !checker.isTypeAssignableTo(checker.getTypeAtLocation(payload), checker.getTypeOfSymbol(symbol))
-    )
-      wrong.push(`${source.fileName}: ${node.getText(source)}`);
-  };
-  for (const file of files) {
-    const source = program.getSourceFile(file);
-    if (source !== undefined) look(source, source);
-  }
-  expect(seen).toBe(emits().length);
-  return wrong;
-}

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { GlyphCase } from '../sdk/index.ts';
 import { BUILTINS } from '../sdk/testing/providers.ts';
 import { runPluginContract } from '../sdk/testing/index.ts';
-import type { BuiltinName, PluginContractReport } from '../sdk/testing/index.ts';
+import type { BuiltinName, PluginContractReport, TestHost } from '../sdk/testing/index.ts';
 import { EXERCISES, good, KNOWN, plugin, SCHEMA, tidyUp, WRONG } from './93-plugin-contract-support.ts';
 import { afterTest, tempFile } from './support.ts';
 
@@ -51,6 +51,25 @@ describe('the built-in plugins keep it', () => {
 });
 
 describe('a plugin', () => {
+  test('that writes to a watched table is not blamed for the timers of those it wakes', async () => {
+    const watching = plugin({
+      requires: { capsule: '^1.0.0', batching: '^1.0.0' },
+      activate: (ctx) => void ctx.watch('orders', () => undefined),
+    });
+    const write = (host: TestHost): void => host.run('INSERT INTO orders (total) VALUES (1)');
+    const options = { schema: SCHEMA, rounds: 3, throws: false };
+    expect(failed(await runPluginContract(watching, { ...options, exercise: write }))).toEqual([]);
+
+    // A timer that is nobody's is one that the plugin has left.
+    const leave = (host: TestHost): void => {
+      host.clock.timeout(() => undefined, 60_000);
+      write(host);
+    };
+    const report = await runPluginContract(watching, { ...options, exercise: leave });
+    expect(messages(report)).toContain('1 timers on the clock too many after it had stopped');
+    expect(messages(report)).toContain('4 timers on the clock, more than after its first start');
+  });
+
   test('that does everything right passes every check', async () => {
     const report = await runPluginContract(good, { schema: SCHEMA, services: { store: {}, metrics: {} } });
     expect(report).toMatchObject({ plugin: 'good', version: '1.0.0', ok: true });

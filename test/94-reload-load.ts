@@ -53,7 +53,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS counted (n INTEGER);
   CREATE TABLE IF NOT EXISTS pings (n INTEGER, cached INTEGER);
   CREATE TABLE IF NOT EXISTS answers (n INTEGER, status INTEGER);
-  CREATE TABLE IF NOT EXISTS ticks (job TEXT)`;
+  CREATE TABLE IF NOT EXISTS ticks (job TEXT);
+  CREATE TABLE IF NOT EXISTS rewatched (at INTEGER);
+  CREATE TABLE IF NOT EXISTS added (many INTEGER);
+  CREATE TABLE IF NOT EXISTS repinged (n INTEGER)`;
 
 const MIRROR = `
   function on_data_changed(name, operation, row, event)
@@ -84,6 +87,24 @@ const LISTENER = `
     scheduler.every("1s", function() glyphcase.insert("ticks", { job = "named" }) end, { name = "named" })
   end`;
 
+/** Holds nothing that a new Lua state would lack, so it can be reloaded itself. */
+const RELOADED = `
+  function on_activate()
+    glyphcase.watch("items", function(events)
+      for _, event in ipairs(events) do glyphcase.insert("rewatched", { at = event.seq }) end
+    end)
+    glyphcase.watch("SELECT id, n FROM items", function(events)
+      local many = 0
+      for _, event in ipairs(events) do
+        if event.new_data then many = many + event.new_data.n end
+        if event.old_data then many = many - event.old_data.n end
+      end
+      glyphcase.insert("added", { many = many })
+    end)
+    glyphcase.on("ping:*", function(n) glyphcase.insert("repinged", { n = n }) end)
+  end
+  function on_deactivate() glyphcase.unwatch_all() end`;
+
 const QUERIES = [
   'SELECT kind, count(*) AS many, sum(n) AS total FROM items GROUP BY kind',
   "SELECT id, kind, n FROM items WHERE kind = 'a' ORDER BY n DESC, id LIMIT 25",
@@ -93,8 +114,9 @@ const QUERIES = [
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** In place of a plugin's name: nothing is reloaded, to compare with. */
+/** In place of a plugin's name: nothing is reloaded, to compare with; or not a plugin but a skill. */
 export const NOTHING = '(nothing)';
+export const A_SKILL = '(a skill)';
 
 export interface LoadOptions {
   /** A folder of its own. */
@@ -124,7 +146,8 @@ export class Load {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     const skills = join(dir, 'skills');
-    const all = { database: { read: ['items'], write: ['mirror', 'watched', 'counted', 'pings', 'answers', 'ticks'] } };
+    const tables = ['mirror', 'watched', 'counted', 'pings', 'answers', 'ticks', 'rewatched', 'added', 'repinged'];
+    const all = { database: { read: ['items'], write: tables } };
     writeSkill(skills, 'mirror', MIRROR, {
       watches: ['items'],
       permissions: { ...all, functions: ['host_double'], hooks: ['items'] },
@@ -132,6 +155,7 @@ export class Load {
     const config = { type: 'object', properties: { url: { type: 'string', default: `http://${origin}/` } } };
     const permissions = { ...all, actions: { listen: ['ping:*'] }, network: [origin], schedule: true };
     writeSkill(skills, 'listener', LISTENER, { permissions, config });
+    writeSkill(skills, 'reloaded', RELOADED, { permissions: { ...all, actions: { listen: ['ping:*'] } } });
     const told: number[] = [];
     const db = new GlyphCase(join(dir, 'load.db'), {
       skills: { dir: skills, watch: false },
@@ -176,10 +200,7 @@ export class Load {
       // Now in the midst of everything, now with time for what was under way to go on.
       await (reload % 3 === 0 ? pause(1 + (reload % 7)) : turn());
       const at = performance.now();
-      if (plugin !== NOTHING)
-        await db.plugins
-          .reload(plugin, definition)
-          .catch((error: unknown) => this.#complain(`reload: ${String(error)}`));
+      await this.#reload(plugin, definition).catch((error: unknown) => this.#complain(`reload: ${String(error)}`));
       longestReload = Math.max(longestReload, performance.now() - at);
     }
     await pause(20);
@@ -204,6 +225,11 @@ export class Load {
     await this.db.close();
     this.#server.close();
     this.#server.closeAllConnections();
+  }
+
+  async #reload(plugin: string, definition: PluginDefinition | undefined): Promise<void> {
+    if (plugin === A_SKILL) await this.db.skills.reload('reloaded');
+    else if (plugin !== NOTHING) await this.db.plugins.reload(plugin, definition);
   }
 
   // What listens.
@@ -232,6 +258,8 @@ export class Load {
     this.#tableOf('on_data_changed', 'mirror', 'at', (from) => this.#logged('items', from));
     this.#tableOf('glyphcase.watch', 'watched', 'at', (from) => this.#logged('items', from));
     this.#tableOf('glyphcase.on', 'pings', 'n', () => this.#dispatched);
+    this.#tableOf('glyphcase.watch of a reloaded skill', 'rewatched', 'at', (from) => this.#logged('items', from));
+    this.#tableOf('glyphcase.on of a reloaded skill', 'repinged', 'n', () => this.#dispatched);
     this.#tableOf('http.request', 'answers', 'n', () => this.#dispatched.filter((n) => n % 8 === 0));
   }
 
@@ -441,6 +469,8 @@ export class Load {
     const scalar = (sql: string): Promise<number> => db.queryScalar<number>(sql) as Promise<number>;
     const last = await scalar('SELECT n FROM counted ORDER BY rowid DESC LIMIT 1');
     if (last !== (await scalar('SELECT count(*) FROM items'))) this.#complain('glyphcase.watch(SELECT) is behind');
+    if ((await scalar('SELECT sum(many) FROM added')) !== (await scalar('SELECT sum(n) FROM items')))
+      this.#complain('glyphcase.watch(SELECT) of a reloaded skill does not add up to the result');
     const unhooked = await scalar("SELECT count(*) FROM items WHERE by IN ('host', 'transaction') AND hooked IS NOT 1");
     if (unhooked > 0) this.#complain(`before_insert did not see ${unhooked} rows`);
     if ((await scalar('SELECT count(*) FROM mirror WHERE twice IS NOT at * 2')) > 0)
@@ -492,7 +522,7 @@ export class Load {
     this.#committed.clear();
     [this.#dispatched.length, this.#complaints.length] = [0, 0];
     [this.#longestDelay, this.#calls] = [0, 0];
-    const tables = ['mirror', 'watched', 'pings', 'answers', 'ticks'];
+    const tables = ['mirror', 'watched', 'pings', 'answers', 'ticks', 'rewatched', 'repinged'];
     this.db.sqlite.exec(tables.map((table) => `DELETE FROM ${table}`).join('; '));
   }
 

@@ -1,7 +1,7 @@
 /** Every built-in plugin is reloaded while writes go on, and nobody is told of a change twice, or not at all. */
 import { expect, test } from 'vitest';
 import { BUILTINS } from '../sdk/testing/providers.ts';
-import { Load } from './94-reload-load.ts';
+import { A_SKILL, Load } from './94-reload-load.ts';
 import { afterTest, tempDir } from './support.ts';
 
 const NAMES = Object.keys(BUILTINS);
@@ -23,11 +23,11 @@ async function reloads(load: Load, names: readonly string[]): Promise<void> {
 }
 
 test('delivered at once', { timeout: 30_000 }, async () => {
-  await reloads(await opened({ batchInterval: 0 }), [...NAMES, 'watching']);
+  await reloads(await opened({ batchInterval: 0 }), [...NAMES, 'watching', A_SKILL]);
 });
 
 test('delivered in batches, every 100 ms', { timeout: 30_000 }, async () => {
-  await reloads(await opened({}), ['capsule', 'batching', 'live', 'skills']);
+  await reloads(await opened({}), ['capsule', 'batching', 'live', 'skills', A_SKILL]);
 });
 
 test('a reload that fails is as little noticed as one that succeeds', { timeout: 30_000 }, async () => {

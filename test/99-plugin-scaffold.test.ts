@@ -4,8 +4,9 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { PluginCheckReport } from '../sdk/cli/plugin-check-report.ts';
-import { cli, root } from './70-cli-support.ts';
+import { cli, cliHere, root } from './70-cli-support.ts';
 import type { CliResult } from './70-cli-support.ts';
+import { typeErrors } from './92-docs-support.ts';
 import { folderWith, source } from './97-plugin-files-support.ts';
 import { tempDir } from './support.ts';
 
@@ -43,7 +44,7 @@ describe('plugin new', () => {
     ['capsule', '"capsule" is a plugin that comes with GlyphCase'],
   ])('refuses the name %j, with code 2, and makes nothing', async (name, hint) => {
     const cwd = tempDir();
-    const { code, stdout, stderr } = await cli(['plugin', 'new', name], { cwd });
+    const { code, stdout, stderr } = await cliHere(['plugin', 'new', name], { cwd });
     expect(stderr).toContain(hint);
     expect({ code, stdout, files: readdirSync(cwd) }).toEqual({ code: 2, stdout: '', files: [] });
   });
@@ -51,14 +52,14 @@ describe('plugin new', () => {
   test('never writes over what is there', async () => {
     const cwd = tempDir();
     mkdirSync(join(cwd, 'plugins/mine'), { recursive: true });
-    const { code, stdout, stderr } = await cli(['plugin', 'new', 'mine'], { cwd });
+    const { code, stdout, stderr } = await cliHere(['plugin', 'new', 'mine'], { cwd });
     expect(stderr).toContain('plugins/mine exists already');
     expect({ code, stdout, files: readdirSync(join(cwd, 'plugins/mine')) }).toEqual({ code: 1, stdout: '', files: [] });
   });
 
   test('makes a package whose own tests pass as they stand, and says what to do with it', async () => {
     const cwd = project();
-    const { code, stdout, stderr } = await cli(['plugin', 'new', 'slow-log'], { cwd });
+    const { code, stdout, stderr } = await cliHere(['plugin', 'new', 'slow-log'], { cwd });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('Test it:  cd plugins/slow-log && npm test\n');
     expect(stdout).toContain('glyphcase plugin check plugins/slow-log\n');
@@ -82,7 +83,7 @@ describe('plugin new', () => {
   }, 60_000);
 
   test('says to install glyphcase where it is not', async () => {
-    const { stdout } = await cli(['plugin', 'new', 'slow-log', '--dir', '.'], { cwd: tempDir() });
+    const { stdout } = await cliHere(['plugin', 'new', 'slow-log', '--dir', '.'], { cwd: tempDir() });
     expect(stdout).toContain('cd slow-log && npm install && npm test\n');
   });
 
@@ -94,7 +95,7 @@ describe('plugin new', () => {
     '%s has its check and its list passed',
     async (name, folder, packageName) => {
       const cwd = tempDir();
-      expect((await cli(['plugin', 'new', name], { cwd })).code).toBe(0);
+      expect((await cliHere(['plugin', 'new', name], { cwd })).code).toBe(0);
       const dir = join('plugins', folder);
       const manifest = JSON.parse(readFileSync(join(cwd, dir, 'package.json'), 'utf8')) as Record<string, unknown>;
       expect(manifest['name']).toBe(packageName);
@@ -110,15 +111,17 @@ describe('plugin new', () => {
 
   test('is typed as strictly as GlyphCase itself', async () => {
     const cwd = tempDir();
-    await cli(['plugin', 'new', 'slow-log', '--dir', '.'], { cwd });
-    const config = {
-      extends: join(root, 'tsconfig.json'),
-      compilerOptions: { typeRoots: [join(root, 'node_modules/@types')] },
-      include: [join(cwd, 'slow-log/*.ts')],
-    };
-    writeFileSync(join(cwd, 'strict.json'), JSON.stringify(config));
-    const checked = node(cwd, join(root, 'node_modules/typescript/bin/tsc'), '-p', 'strict.json');
-    expect(checked).toEqual({ code: 0, output: '' });
+    await cliHere(['plugin', 'new', 'slow-log', '--dir', '.'], { cwd });
+    const dir = join(cwd, 'slow-log');
+    const files = readdirSync(dir).filter((name) => name.endsWith('.ts'));
+    expect(files).toEqual(['index.test.ts', 'index.ts']);
+    expect(typeErrors(files.map((name) => join(dir, name)))).toEqual([]);
+    // And it would be said if it were not.
+    writeFileSync(
+      join(dir, 'index.ts'),
+      `${readFileSync(join(dir, 'index.ts'), 'utf8')}\nexport const wrong: string = 1;`,
+    );
+    expect(typeErrors([join(dir, 'index.ts')])).toEqual([expect.stringContaining("'number' is not assignable")]);
   }, 120_000);
 });
 

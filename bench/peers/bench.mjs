@@ -4,13 +4,12 @@
  *
  * Invariant: a cell that fails or takes too long is one line of the result, and the rest goes on.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, totalmem } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PEERS } from './peers.mjs';
 import { PHASES } from './phases.mjs';
+import { aboutRun, assertNode, chosen, measureApart } from './process.mjs';
 import { tables } from './tables.mjs';
 
 /** A cell is ended after so many ms. */
@@ -18,19 +17,15 @@ const CELL_LIMIT = Number(process.env.CELL_LIMIT ?? 150_000);
 const SET_UP_LIMIT = Number(process.env.SET_UP_LIMIT ?? 60_000);
 
 const here = import.meta.dirname;
-const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 22 || (major === 22 && minor < 18)) {
-  console.error(
-    `Node ${process.version} is too old: start it with npm run bench, which uses the Node.js of package.json.`,
-  );
-  process.exit(2);
-}
+assertNode();
 
 const { values } = parseArgs({
   options: { peers: { type: 'string' }, phases: { type: 'string' }, out: { type: 'string' } },
 });
-const peers = chosen('peer', values.peers, Object.keys(PEERS));
-const phases = chosen('phase', values.phases, PHASES);
+const names = Object.keys(PEERS);
+const isPhase = (name) => PHASES.includes(name) || /^scale:[1-9]\d*$/.test(name);
+const peers = chosen('peer', values.peers, (name) => names.includes(name), names);
+const phases = chosen('phase', values.phases, isPhase, PHASES);
 const isAll = values.peers === undefined && values.phases === undefined;
 const out = values.out ?? join(here, 'results', isAll ? 'latest.json' : 'some.local.json');
 
@@ -58,47 +53,13 @@ for (const peer of peers) {
 console.log(tables(report()));
 console.error(`written ${out}`);
 
-function chosen(what, list, all) {
-  const names = list?.split(',') ?? all;
-  const unknown = names.filter((name) => !all.includes(name) && !(what === 'phase' && /^scale:[1-9]\d*$/.test(name)));
-  if (unknown.length === 0) return names;
-  console.error(`There is no ${what} ${unknown.join(', ')}; there are ${all.join(', ')}.`);
-  return process.exit(2);
-}
-
 /** @returns {Promise<Record<string, any>>} */
 function measure(peer, phase) {
-  const load = loadavg()[0];
-  const child = spawn(
-    process.execPath,
-    ['--expose-gc', '--max-old-space-size=6000', join(here, 'cell.mjs'), peer, phase],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  );
-  let output = '';
-  let errors = '';
-  let isOverdue = false;
-  child.stdout.on('data', (text) => (output += text));
-  child.stderr.on('data', (text) => (errors += text));
-  const timer = setTimeout(() => {
-    isOverdue = true;
-    child.kill('SIGKILL');
-  }, CELL_LIMIT);
-  return new Promise((resolve) => {
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      if (isOverdue) resolve({ dnf: `ended after ${CELL_LIMIT / 1000} s`, load });
-      const last = output.trimEnd().split('\n').at(-1) ?? '';
-      if (code === 0 && last.startsWith('{')) resolve({ ...rounded(JSON.parse(last)), load });
-      else resolve({ failed: errors.trim().slice(-300) || `exit code ${code}`, load });
-    });
+  return measureApart({
+    flags: ['--max-old-space-size=6000'],
+    args: [join(here, 'cell.mjs'), peer, phase],
+    limit: CELL_LIMIT,
   });
-}
-
-function rounded(result) {
-  const short = (value) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value);
-  return Object.fromEntries(Object.entries(result).map(([key, value]) => [key, short(value)]));
 }
 
 function summary({ failed, cannot, dnf, ...figures }) {
@@ -107,25 +68,7 @@ function summary({ failed, cannot, dnf, ...figures }) {
 }
 
 function report() {
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    node: process.version,
-    versions: versions(),
-    cells,
-  };
-}
-
-/** Of what was measured, as installed. */
-function versions() {
-  const found = {};
-  for (const name of peers) {
-    const { package: wanted } = PEERS[name];
-    const file =
-      wanted === undefined ? join(here, '../../package.json') : join(here, 'node_modules', wanted, 'package.json');
-    if (existsSync(file)) found[wanted ?? 'glyphcase'] = JSON.parse(readFileSync(file, 'utf8')).version;
-  }
-  return found;
+  return { ...aboutRun(peers.map((name) => PEERS[name].package)), cells };
 }
 
 function write() {

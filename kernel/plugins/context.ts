@@ -11,9 +11,11 @@ import { formatDuration, parseDuration } from '../durations.ts';
 import { GlyphError } from '../errors.ts';
 import type { Hook, KernelHooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
-import type { Disposer, PluginContext, PluginDefinition, Scope } from './types.ts';
+import type { Disposer, PluginContext, PluginDefinition, PluginsView, Scope } from './types.ts';
 import type { Parking } from './parking.ts';
 import type { Routes } from './routes.ts';
+import { followService } from './follow.ts';
+import type { ServiceUser } from './follow.ts';
 import { inRange } from './services.ts';
 import type { ServiceEntry, Services } from './services.ts';
 import { watchRows } from './watch.ts';
@@ -50,6 +52,7 @@ export interface ContextParts {
   /** Counts a failure that somebody else reports. */
   readonly faulted: (what: string, error: unknown) => void;
   readonly routes: Routes;
+  readonly plugins: PluginsView;
   /** What the instance before has watched. */
   readonly parking: Parking;
 }
@@ -62,7 +65,7 @@ export function createContext(parts: ContextParts): PluginContext {
   const watchParts: WatchParts = {
     follow(name, fn) {
       const range = rangeOf(definition, name);
-      return register(`follow ${name}`, () => follow(parts, name, range, fn), 'now');
+      return register(`follow ${name}`, () => followService(parts, name, range, fn), 'now');
     },
     register,
     parking: parts.parking,
@@ -99,16 +102,17 @@ export function createContext(parts: ContextParts): PluginContext {
       parts.assertAlive('use');
       return find(parts, name).service as Service;
     },
-    onService<Service>(name: string, fn: (service: Service) => void | Disposer) {
+    onService(name: string, fn: (service: never) => void | Disposer) {
       const range = rangeOf(definition, name);
       checkFunction('onService', fn);
       parts.followed(name);
-      return register(`onService ${name}`, () => follow(parts, name, range, fn as ServiceUser));
+      return register(`onService ${name}`, () => followService(parts, name, range, fn as ServiceUser));
     },
-    provide(name, service) {
+    provide(name: string, service: unknown) {
       parts.assertAlive('provide');
       parts.offer(name, service);
     },
+    plugins: parts.plugins,
     every(interval, fn) {
       const ms = parseDuration(interval, 'the interval of every()');
       if (ms < 1) throw new GlyphError('GC_BAD_ARGUMENT', 'the interval of every() is shorter than 1 ms');
@@ -136,8 +140,6 @@ export function createContext(parts: ContextParts): PluginContext {
     },
   };
 }
-
-type ServiceUser = (service: unknown) => void | Disposer;
 
 const timerOff =
   (timer: { cancel(): void }): Disposer =>
@@ -168,35 +170,6 @@ function find(parts: ContextParts, name: string): ServiceEntry {
   throw new GlyphError('GC_NO_SERVICE', `plugin '${definition.name}' needs the service '${name}' ${range}: ${found}`, {
     plugin: definition.name,
   });
-}
-
-/** Runs `fn` for as long as a fitting service is there. */
-function follow(parts: ContextParts, name: string, range: string, fn: ServiceUser): Disposer {
-  let undo: void | Disposer;
-  const begin = (entry: ServiceEntry): void => {
-    if (inRange(entry.version, range)) undo = fn(entry.service);
-  };
-  const end = (): void => {
-    const last = undo;
-    undo = undefined;
-    if (typeof last === 'function') last();
-  };
-  const isolated =
-    <Args extends unknown[]>(run: (...args: Args) => void) =>
-    (...args: Args): void => {
-      try {
-        run(...args);
-      } catch (error) {
-        parts.fault(error, `onService '${name}'`);
-      }
-    };
-  const present = parts.services.get(name);
-  if (present !== undefined) begin(present);
-  const unwatch = parts.services.watch(name, { came: isolated(begin), gone: isolated(end) });
-  return () => {
-    unwatch();
-    end();
-  };
 }
 
 /** The clock with timers that belong to the plugin; one that has fired is no longer owned. */

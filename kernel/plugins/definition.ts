@@ -7,6 +7,7 @@
 import semver from 'semver';
 import { describeProblems, didYouMean, validate } from '../schema/validate.ts';
 import { GlyphError, messageOf } from '../errors.ts';
+import { checkCommands } from './command-rules.ts';
 import type { PluginDefinition } from './types.ts';
 
 const KEYS = [
@@ -18,6 +19,7 @@ const KEYS = [
   'optional',
   'provides',
   'config',
+  'commands',
   'reload',
   'onFailure',
   'activate',
@@ -38,6 +40,7 @@ const MEANT: Readonly<Record<string, string>> = {
   services: 'provides',
   options: 'config',
   schema: 'config',
+  cli: 'commands',
   setup: 'activate',
   apply: 'activate',
   start: 'activate',
@@ -81,6 +84,7 @@ export function checkDefinition(value: unknown): asserts value is PluginDefiniti
     ...checkChoice('reload', definition['reload'], ['swap', 'restart']),
     ...checkChoice('onFailure', definition['onFailure'], ['continue', 'abort']),
     ...checkSchema(definition['config']),
+    ...checkCommands(definition['commands']),
   ];
   if (problems.length > 0) throw bad(nameOf(definition), problems);
 }

@@ -12,7 +12,8 @@ import type { Logger } from '../logger.ts';
 import type { PluginLimits } from './instance.ts';
 import type { HostInspection } from './report.ts';
 import type { FaultLimits } from './supervisor.ts';
-import type { LoadTimings, PluginDefinition, PluginReport } from './types.ts';
+import type { Services } from './catalogue.ts';
+import type { Disposer, LoadTimings, PluginDefinition, PluginReport } from './types.ts';
 
 /** Limits of a host; what is left out has its default. */
 export interface HostLimits extends PluginLimits, FaultLimits {
@@ -74,7 +75,13 @@ export interface PluginHost {
   /** Why a plugin is in its state, in sentences. @throws GC_NO_SUCH_PLUGIN */
   why(name: string): readonly string[];
   /** A service, for the host API. @throws GC_NO_SERVICE saying why it is not there. */
+  use<Name extends keyof Services>(service: Name, range?: string): Services[Name];
   use<Service>(service: string, range?: string): Service;
+  /**
+   * For the host API: calls `fn` now if the service is there, and whenever it comes; the disposer it returns runs when the
+   * service goes. What `fn` throws is logged. @throws GC_BAD_ARGUMENT, GC_CLOSED
+   */
+  onService(service: string, fn: (service: never) => void | Disposer, range?: string): Disposer;
   /** Answers an HTTP request from the plugins' routes: 404 when no path fits, 405 when the method does not. @throws GC_CLOSED */
   handle(request: Request): Promise<Response>;
   /**

@@ -10,10 +10,12 @@
  */
 import semver from 'semver';
 import { didYouMean } from '../schema/validate.ts';
-import { GlyphError } from '../errors.ts';
+import { GlyphError, messageOf } from '../errors.ts';
 import { Operations } from '../operations.ts';
 import { AbandonedList } from './abandoned.ts';
 import { admit, assertServicesFree, candidateFor, refusalOf } from './admission.ts';
+import { followService } from './follow.ts';
+import type { ServiceUser } from './follow.ts';
 import { DEFAULT_LIMITS } from './host-types.ts';
 import type { PluginEntry, PluginHost, PluginHostOptions } from './host-types.ts';
 import type { InstanceHost } from './instance.ts';
@@ -26,7 +28,7 @@ import { PluginRunner } from './runner.ts';
 import { createServices, inRange } from './services.ts';
 import { promiseOf } from './steps.ts';
 import { Supervisor } from './supervisor.ts';
-import type { LoadTimings, PluginDefinition, PluginReport } from './types.ts';
+import type { Disposer, LoadTimings, PluginDefinition, PluginReport } from './types.ts';
 import { lackOf } from './unit.ts';
 import type { Unit } from './unit.ts';
 
@@ -71,6 +73,8 @@ class Host implements PluginHost {
       services: createServices(),
       abandoned: new AbandonedList(clock),
       routes: new Routes(logger),
+      // Not the host itself: it could load, stop and close.
+      plugins: { list: () => this.list(), get: (name) => this.get(name), why: (name) => this.why(name) },
       db,
       clock,
       logger,
@@ -174,6 +178,17 @@ class Host implements PluginHost {
       'GC_NO_SERVICE',
       `the service '${service}' ${range === '*' ? '' : `${range} `}is not available: ${lack}`,
     );
+  }
+
+  onService(service: string, fn: (service: never) => void | Disposer, range = '*'): Disposer {
+    this.#assertOpen();
+    if (typeof fn !== 'function') {
+      throw new GlyphError('GC_BAD_ARGUMENT', `onService('${service}', fn): ${String(fn)} is not a function`);
+    }
+    const { logger } = this.#options;
+    const fault = (error: unknown, what: string): void =>
+      logger.error(`${what} of the host failed: ${messageOf(error)}`, { error });
+    return followService({ services: this.#instances.services, fault }, service, range, fn as ServiceUser);
   }
 
   async handle(request: Request): Promise<Response> {

@@ -14,9 +14,11 @@ import type { Logger } from '../logger.ts';
 import type { AbandonedList } from './abandoned.ts';
 import { createContext } from './context.ts';
 import { safeClock } from './timers.ts';
-import type { Disposer, PluginDefinition, Scope } from './types.ts';
+import type { Disposer, PluginDefinition, PluginsView, Scope } from './types.ts';
 import { failure } from './failure.ts';
 import { createScope } from './scope.ts';
+import { Span } from './timings.ts';
+import type { TimingNode } from './timings.ts';
 import type { Parking } from './parking.ts';
 import type { Routes } from './routes.ts';
 import type { Services } from './services.ts';
@@ -38,6 +40,7 @@ export interface InstanceHost {
   readonly services: Services;
   readonly abandoned: AbandonedList;
   readonly routes: Routes;
+  readonly plugins: PluginsView;
   readonly db: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -60,6 +63,8 @@ export interface PluginInstance {
   readonly followed: ReadonlySet<string>;
   /** Services it is ready to offer: name → object. */
   readonly offered: ReadonlyMap<string, unknown>;
+  /** How long the scopes took that its `activate` opened; empty until it is live. */
+  readonly timings: readonly TimingNode[];
   /** Runs the plugin's `activate`; returns undefined when it was synchronous. */
   activate(): Promise<void> | undefined;
   /** Makes the registrations that were held back, and publishes what it offers. */
@@ -109,6 +114,8 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
   const followed = new Set<string>();
   let waiting: (() => void)[] | undefined = held ? [] : undefined;
   let { state } = parts;
+  let timings: readonly TimingNode[] = [];
+  let span: Span | undefined;
   let live = false;
   let dead = false;
   /** Phases whose promise has not settled. */
@@ -195,6 +202,7 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
     fault,
     faulted: (what, error) => host.faulted(owner, what, error),
     routes: host.routes,
+    plugins: host.plugins,
     parking: parts.parking,
   });
 
@@ -244,8 +252,16 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
     missed,
     followed,
     offered,
-    activate: () => phase('activate') as Promise<void> | undefined,
+    get timings() {
+      return timings;
+    },
+    activate() {
+      span = new Span('activate', clock);
+      scope.measure(span);
+      return phase('activate') as Promise<void> | undefined;
+    },
     goLive() {
+      timings = span?.end().children ?? [];
       for (const [service, object] of offered) publish(service, object);
       live = true;
       state = undefined;

@@ -11,6 +11,7 @@ import { GlyphError, messageOf } from '../errors.ts';
 import { declarerOf, missingFor, onProbation, retryText } from './unit.ts';
 import type { Unit, World } from './unit.ts';
 import type { StateChange } from './state.ts';
+import type { TimingNode } from './timings.ts';
 import type { PluginReport, ScopeReport, UnitState, Versions } from './types.ts';
 import { inRange } from './services.ts';
 
@@ -56,17 +57,10 @@ export interface HostInspection {
   readonly cycles: readonly (readonly string[])[];
   /** Work that was given up and has not settled since: cut off, but still in memory. */
   readonly abandoned: readonly AbandonedWork[];
-  /** How long each plugin took to come up, and its phases. */
+  /** How long each plugin took to come up: its phases, and in `activate` the scopes that it opened by `ctx.child`. */
   readonly timings: readonly TimingNode[];
   /** Instance, such as `metrics#2` → what it has registered. */
   readonly registrations: Readonly<Record<string, Registrations>>;
-}
-
-/** A span of time, in ms, and the spans inside it. */
-export interface TimingNode {
-  readonly label: string;
-  readonly ms: number;
-  readonly children: readonly TimingNode[];
 }
 
 const NOTHING: ScopeReport = { label: '', owned: [], children: [] };
@@ -195,13 +189,13 @@ export function inspect(world: World, { bus, hooks, abandoned }: Inspected): Hos
   };
 }
 
-function timingsOf({ name, measured, activatedInMs }: Unit): TimingNode {
-  const spans: readonly [string, number | undefined][] = [
-    ['load', measured.loadedInMs],
-    ['evaluate', measured.evaluatedInMs],
-    ['activate', activatedInMs],
+function timingsOf({ name, measured, activatedInMs, instance }: Unit): TimingNode {
+  const spans: readonly (readonly [string, number | undefined, readonly TimingNode[]])[] = [
+    ['load', measured.loadedInMs, []],
+    ['evaluate', measured.evaluatedInMs, []],
+    ['activate', activatedInMs, instance?.timings ?? []],
   ];
-  const children = spans.flatMap(([label, ms]) => (ms === undefined ? [] : [{ label, ms, children: [] }]));
+  const children = spans.flatMap(([label, ms, inside]) => (ms === undefined ? [] : [{ label, ms, children: inside }]));
   return { label: name, ms: children.reduce((sum, { ms }) => sum + ms, 0), children };
 }
 

@@ -10,6 +10,7 @@
 import type { Clock } from '../clock.ts';
 import { GlyphError, messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Span } from './timings.ts';
 import type { Disposer, Scope, ScopeReport } from './types.ts';
 import { isThenable, withTimeLimit } from '../time-limit.ts';
 
@@ -37,6 +38,8 @@ type Report = (error: Error) => void;
 export interface KernelScope extends Scope {
   /** As `close()`; returns what failed without a promise when nothing had to be waited for. */
   closeNow(): readonly Error[] | Promise<readonly Error[]>;
+  /** From now on, the scopes that are opened in it are timed in this span: how long each took to come by what it owns. */
+  measure(span: Span): void;
 }
 
 /** A scope of its own, with no parent. */
@@ -52,6 +55,7 @@ class OwningScope implements KernelScope {
   readonly #children = new Set<OwningScope>();
   #closing: Promise<readonly Error[]> | undefined;
   #controller: AbortController | undefined;
+  #span: Span | undefined;
 
   constructor(label: string, options: ScopeOptions, parent?: OwningScope) {
     this.label = label;
@@ -78,6 +82,7 @@ class OwningScope implements KernelScope {
     }
     const entry: Entry = { label, fn };
     this.#entries.add(entry);
+    this.#span?.mark();
     const dispose = (): void => void this.#dispose(entry, (error) => this.#warn(error));
     if (this.closed) {
       this.#options.logger.warn(`${this.#path()} is closed; '${label}' was disposed at once`, this.#fields());
@@ -90,7 +95,12 @@ class OwningScope implements KernelScope {
     const child = new OwningScope(label, this.#options, this);
     if (this.closed) void child.close();
     else this.#children.add(child);
+    child.#span = this.#span?.child(label);
     return child;
+  }
+
+  measure(span: Span): void {
+    this.#span = span;
   }
 
   close(): Promise<readonly Error[]> {
@@ -120,6 +130,7 @@ class OwningScope implements KernelScope {
     this.#abort();
     const finish = (): undefined => {
       if (this.#parent !== undefined) this.#parent.#children.delete(this);
+      this.#span?.mark();
       collected.push(...errors);
       resolve(errors);
     };

@@ -8,6 +8,8 @@ import type { Clock } from '../clock.ts';
 import type { Database, Params, Source } from '../database/types.ts';
 import type { KernelHooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
+import type { PluginCommands } from './commands.ts';
+import type { EventName, EventPayload, Services, Undeclared } from './catalogue.ts';
 
 /** A JSON Schema, as ajv takes it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -37,6 +39,8 @@ export interface PluginDefinition<Config = unknown, State = AnyState<Config>> {
   readonly provides?: Versions;
   /** JSON Schema of its options; defaults are applied before `activate`. */
   readonly config?: JsonSchema;
+  /** Commands it adds to `glyphcase`, by their names. */
+  readonly commands?: PluginCommands<Config>;
   /**
    * How a running instance is replaced. `swap`, the default: the new one is activated beside the old one, and takes over
    * without a gap when it is ready. `restart`, for what cannot exist twice (a port, a lock, a cursor): the old one stops
@@ -96,9 +100,12 @@ export interface ScopeReport {
 /** The event bus: named channels, synchronous listeners, each isolated from the others' errors. */
 export interface Bus {
   /** Registers a listener; the same function may be registered more than once. */
-  on(channel: string, listener: (payload: never) => unknown): Disposer;
+  on<Name extends EventName, Payload = unknown>(
+    channel: Name,
+    listener: (payload: EventPayload<Name, Payload>) => unknown,
+  ): Disposer;
   /** Calls every listener that was registered when the call began; a throwing one is reported and skipped. Returns how many were called. */
-  emit(channel: string, payload: unknown): number;
+  emit<Name extends EventName>(channel: Name, payload: EventPayload<Name>): number;
   /** Number of listeners on a channel. */
   count(channel: string): number;
 }
@@ -131,18 +138,35 @@ export interface PluginContext<Config = unknown, State = AnyState<Config>> {
   readonly db: Database;
   /** The kernel's hooks; taps belong to this plugin. */
   readonly hooks: KernelHooks;
-  on(channel: string, listener: (payload: never) => unknown): Disposer;
-  emit(channel: string, payload: unknown): number;
+  /**
+   * Listens to an event. What the payload is, {@link Events} says; of an event that is not in it, the listener says it
+   * itself, and it is `unknown` otherwise.
+   * @throws GC_BAD_ARGUMENT
+   */
+  on<Name extends EventName, Payload = unknown>(
+    channel: Name,
+    listener: (payload: EventPayload<Name, Payload>) => unknown,
+  ): Disposer;
+  /** Tells all who listen to an event, at once. Returns how many they were. */
+  emit<Name extends EventName>(channel: Name, payload: EventPayload<Name>): number;
   /**
    * A service named in `requires` or `optional`. Valid until the plugin unloads; of an optional one, which may go
-   * earlier, prefer {@link onService}.
+   * earlier, prefer {@link onService}. Services in {@link Services} are typed by it; of any other say the type yourself.
    * @throws GC_NO_SERVICE when it is absent, GC_BAD_PLUGIN when it is not declared.
    */
+  use<Name extends keyof Services>(name: Name): Services[Name];
   use<Service>(name: string): Service;
   /** Calls `fn` now if the service is there, and whenever it comes; the disposer it returns runs when the service goes. */
-  onService<Service>(name: string, fn: (service: Service) => void | Disposer): Disposer;
+  onService<Name extends keyof Services>(name: Name, fn: (service: Services[Name]) => void | Disposer): Disposer;
+  onService<Service, Name extends string = string>(
+    name: Name & Undeclared<Name>,
+    fn: (service: Service) => void | Disposer,
+  ): Disposer;
   /** Offers a service named in `provides`; others get it as soon as this plugin is active. */
-  provide<Service>(name: string, service: Service): void;
+  provide<Name extends keyof Services>(name: Name, service: Services[Name]): void;
+  provide<Service, Name extends string = string>(name: Name & Undeclared<Name>, service: Service): void;
+  /** The plugins of the host, this one included, as they are now; the event `plugin:state` tells what becomes of them. */
+  readonly plugins: PluginsView;
   /** Runs `fn` again and again. What it throws is logged, and it runs again. */
   every(interval: Duration, fn: () => void): Disposer;
   /** Runs `fn` once. */
@@ -166,6 +190,16 @@ export interface PluginContext<Config = unknown, State = AnyState<Config>> {
   route(method: string, path: string, handler: RouteHandler): Disposer;
   defer(fn: () => void | Promise<void>, label?: string): Disposer;
   child(label: string): Scope;
+}
+
+/** What a plugin sees of the others: it can look, and change nothing. */
+export interface PluginsView {
+  /** State, reasons and timings of every plugin, in the order in which they were loaded. */
+  list(): readonly PluginReport[];
+  /** The same of one; undefined when none of this name is loaded. */
+  get(name: string): PluginReport | undefined;
+  /** Why it is in its state, in sentences. @throws GC_NO_SUCH_PLUGIN */
+  why(name: string): readonly string[];
 }
 
 /** Values of a route's parameters, by their names; what `*` stands for under `*`. */

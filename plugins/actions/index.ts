@@ -14,7 +14,7 @@ export type ActionHandler = (payload: unknown, action: string) => unknown;
 export interface ActionsService {
   /** Calls every listener whose pattern fits. Returns how many there were. @throws GC_BAD_ARGUMENT */
   dispatch(action: string, payload?: unknown): number;
-  /** @throws GC_BAD_ARGUMENT for a pattern with a `*` elsewhere than at its end. */
+  /** Listens to the actions a pattern such as `order:*` fits, until what it returns is called. @throws GC_BAD_ARGUMENT for a pattern with a `*` elsewhere than at its end. */
   on(pattern: string, handler: ActionHandler): Disposer;
   /** Asks the one handler that listens to exactly this action, or the first whose pattern fits. @throws GC_NO_SUCH_FUNCTION when nobody does. */
   request(action: string, payload?: unknown): Promise<unknown>;

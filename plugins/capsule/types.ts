@@ -221,14 +221,25 @@ export interface TableDescription {
 
 /** The service `capsule`. */
 export interface CapsuleService {
+  /**
+   * Watches a table, or its rows for which a filter such as `status = ?` holds, and keeps its triggers in place until the last
+   * watcher goes. @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER, GC_BAD_ARGUMENT, GC_BAD_VALUE, GC_LOCKED
+   */
   watch(table: string, filter?: string, params?: readonly unknown[] | Readonly<Record<string, unknown>>): Watcher;
+  /** Ends a watcher and its subscriptions. Idempotent. */
   unwatch(watcher: Watcher | string): void;
+  /**
+   * Calls a handler with the changes of a watcher, in commit order, whole transactions at a time; a promise it returns is awaited
+   * before its next call. @throws GC_NO_SUCH_WATCHER, GC_BAD_ARGUMENT, GC_BAD_OPTION
+   */
   subscribe(watcher: Watcher | string, handler: EventHandler, options?: SubscribeOptions): Subscription;
+  /** Ends a subscription; the cursor of a durable one is forgotten. Idempotent. */
   unsubscribe(subscription: Subscription | string): void;
   /** Ends a subscription in this host; a durable one keeps its cursor, and goes on when it is made anew. */
   release(subscription: Subscription | string): void;
   /** A durable, exactly-once reaction; skills' `on_data_changed` is one. */
   react(reaction: Reaction): ReactionHandle;
+  /** Which changes came of which, so that reactions that trigger each other without end are found. */
   readonly causes: Causes;
   /** Hands every range that is delivered from now on to a follower too; keeps the process alive meanwhile. */
   follow(follower: Follower): FollowHandle;
@@ -240,6 +251,7 @@ export interface CapsuleService {
   describe(table: string): TableDescription;
   /** Keeps the table's triggers in place for good, as a schema's `watch: true` does. */
   keep(table: string, options?: { readonly batchSize?: number; readonly retentionDays?: number }): void;
+  /** Puts a watched table's triggers right, and tells what it made and dropped. @throws GC_NO_SUCH_TABLE, GC_LOCKED */
   recreateTriggers(table: string): RepairReport;
   /** The newest committed `seq` this host has seen. */
   readonly end: number;
@@ -255,6 +267,8 @@ export interface CapsuleService {
   settled(seq: number): Promise<void>;
   /** The smallest batch size any watched table asks for. */
   readonly batchSize: number | undefined;
+  /** Removes what retention allows from the log now, as happens at every start and daily. @throws GC_LOCKED */
   prune(): PruneReport;
+  /** Watchers, batches, and how far each subscription is behind, in rows of the log. */
   stats(): CapsuleStats;
 }

@@ -7,9 +7,9 @@ import type { Params } from '../../sdk/plugin.ts';
 import { shorten } from './access.ts';
 import type { Live } from './live.ts';
 import type { Query } from './query.ts';
-import { Subscriber } from './subscriber.ts';
+import { Subscriber, ToldSoFar } from './subscriber.ts';
 import type { SubscriberParts } from './subscriber.ts';
-import type { LiveService, LiveStats, QueryOptions, QueryWatcher } from './types.ts';
+import type { LiveService, LiveStats, QueryOptions, QuerySubscribeOptions, QueryWatcher, Standing } from './types.ts';
 import { ownParams } from './values.ts';
 
 interface WatcherEntry {
@@ -66,14 +66,14 @@ export class QueryWatchers implements LiveService {
     return this.#watchers.has(id) || this.#subscriptions.has(id);
   }
 
-  subscribe(watcher: Watcher | string, handler: EventHandler, options: SubscribeOptions = {}): Subscription {
+  subscribe(watcher: Watcher | string, handler: EventHandler, options: QuerySubscribeOptions = {}): Subscription {
     const entry = this.#watchers.get(idOf(watcher));
     if (entry === undefined)
       throw new GlyphError('GC_NO_SUCH_WATCHER', `There is no watcher ${JSON.stringify(idOf(watcher))}`);
     checkOptions(handler, options);
     const { query } = entry;
     this.#live.bring(query);
-    const { filter, debounce, initial = false } = options;
+    const { filter, debounce, initial = false, after } = options;
     const id = randomUUID();
     const subscriber = new Subscriber(
       query,
@@ -84,6 +84,7 @@ export class QueryWatchers implements LiveService {
         initial,
         ...(filter === undefined ? {} : { filter }),
         ...(debounce === undefined ? {} : { debounce }),
+        ...(after instanceof ToldSoFar ? { after } : {}),
       },
       this.#parts,
     );
@@ -93,8 +94,12 @@ export class QueryWatchers implements LiveService {
     this.#subscriptions.set(id, { ...entry, subscriber, release });
     entry.watcher.subscriptions.add(id);
     this.#live.add(query, subscriber);
-    if (initial && query.at >= 0) subscriber.giveSoon();
+    if ((initial || after !== undefined) && query.at >= 0) subscriber.giveSoon();
     return subscriptionOf(subscriber, handler, options, () => this.unsubscribe(id));
+  }
+
+  standing(given: Subscription | string, { unhandled = false } = {}): Standing | undefined {
+    return this.#subscriptions.get(idOf(given))?.subscriber.standing(unhandled);
   }
 
   unsubscribe(given: Subscription | string): void {

@@ -102,6 +102,13 @@ export class Snapshot {
   }
 }
 
+/** The same rows as those of another query of the same text: with its columns, if they are the same, they can be compared. */
+export function inColumns(snapshot: Snapshot, columns: Columns): Snapshot {
+  if (snapshot.columns === columns || !sameColumns(snapshot.columns, columns)) return snapshot;
+  const rows = snapshot.rows.map(({ values }) => new ResultRow(columns, values));
+  return new Snapshot(columns, rows, snapshot.key);
+}
+
 /** Nothing is known yet, or the query cannot be run. */
 export const NOTHING = new Snapshot(columnsOf([], []), [], undefined);
 

@@ -9,7 +9,7 @@ import type { Batch, ChangeEvent, EventHandler, Reset, SubscriptionStats } from 
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Database, Logger, Timer } from '../../sdk/plugin.ts';
 import type { Query } from './query.ts';
-import { NOTHING } from './snapshot.ts';
+import { inColumns, NOTHING } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface SubscriberParts {
@@ -29,10 +29,30 @@ export interface SubscriberOptions {
   readonly debounce?: number;
   /** The first call has the rows there are, even if there are none. */
   readonly initial: boolean;
+  /** Goes on from there. */
+  readonly after?: ToldSoFar;
+}
+
+/** Where a subscription stands: what it knows, and what it was still to be told of that. */
+export class ToldSoFar {
+  readonly kind = 'live-standing';
+  readonly seen: Snapshot;
+  readonly isFirst: boolean;
+  readonly problem: GlyphError | undefined;
+  readonly owed: Told | undefined;
+
+  constructor(parts: Pick<ToldSoFar, 'seen' | 'isFirst' | 'problem' | 'owed'>) {
+    // Nobody keeps it for whoever goes on from there.
+    parts.seen.list();
+    this.seen = parts.seen;
+    this.isFirst = parts.isFirst;
+    this.problem = parts.problem;
+    this.owed = parts.owed;
+  }
 }
 
 /** What a handler is given. */
-interface Told {
+export interface Told {
   readonly events: ChangeEvent[];
   readonly batch: Batch;
 }
@@ -49,6 +69,8 @@ export class Subscriber {
   #closed = false;
   #running: Promise<void> | undefined;
   #taken: Told | undefined;
+  /** What its handler is at work on. */
+  #given: Told | undefined;
   #timer: Timer | undefined;
   #cursor: number;
   #delivered = 0;
@@ -64,6 +86,7 @@ export class Subscriber {
     this.#seen = options.initial ? NOTHING : query.result.snapshot;
     this.#isFirst = options.initial;
     this.#cursor = parts.position();
+    if (options.after !== undefined) this.#goOnAfter(options.after);
   }
 
   get cursor(): number {
@@ -88,7 +111,14 @@ export class Subscriber {
 
   /** The result it starts from was not to be had when it subscribed. */
   startFrom(snapshot: Snapshot): void {
-    if (!this.#isFirst) this.#seen = snapshot;
+    if (this.#options.after !== undefined) this.#seen = inColumns(this.#seen, snapshot.columns);
+    else if (!this.#isFirst) this.#seen = snapshot;
+  }
+
+  /** For one that takes its place. What its handler is at work on is told again if it is `unhandled`. */
+  standing(unhandled: boolean): ToldSoFar {
+    const owed = this.#taken ?? (unhandled ? this.#given : undefined);
+    return new ToldSoFar({ seen: this.#seen, isFirst: this.#isFirst, problem: this.#toldOf, owed });
   }
 
   /** Works out what it is to be told, before any handler runs that may lead to another result. */
@@ -154,6 +184,7 @@ export class Subscriber {
     const next = this.#taken ?? this.#next();
     this.#taken = undefined;
     if (next === undefined) return undefined;
+    this.#given = next;
     const { events, batch } = next;
     let result: unknown;
     // A handler may lead to another call of this, which then has to wait.
@@ -161,6 +192,7 @@ export class Subscriber {
     this.#running = promise;
     const done = (error?: unknown): Promise<void> | undefined => {
       this.#running = undefined;
+      this.#given = undefined;
       resolve();
       this.#done(events.length, batch.to, error);
       return this.give();
@@ -176,6 +208,15 @@ export class Subscriber {
       (error: unknown) => void done({ error }),
     );
     return this.#running;
+  }
+
+  #goOnAfter({ seen, isFirst, problem, owed }: ToldSoFar): void {
+    this.#seen = inColumns(seen, this.#query.result.columns);
+    this.#isFirst = isFirst;
+    this.#toldOf = problem;
+    if (owed === undefined) return;
+    const events = owed.events.map((event) => ({ ...event, watcherId: this.watcherId }));
+    this.#taken = { events, batch: owed.batch };
   }
 
   /** What the handler is to be told now; undefined when nothing of it is for it. */

@@ -32,6 +32,19 @@ export interface QueryOwner {
   check(): void;
 }
 
+/** What a subscription has been told, opaque: another one can go on from there. */
+export interface Standing {
+  readonly kind: 'live-standing';
+}
+
+export interface QuerySubscribeOptions extends SubscribeOptions {
+  /**
+   * Begins with what another subscription, on a query of the same text and parameters, still had to be told, and the difference
+   * since; one of another copy of this plugin is none.
+   */
+  readonly after?: Standing;
+}
+
 /** What {@link LiveService.stats} tells. */
 export interface LiveStats {
   /** Query watchers. */
@@ -45,15 +58,24 @@ export interface LiveStats {
 
 /** The service `live`. */
 export interface LiveService {
-  /** @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN, GC_WRITE_IN_QUERY, GC_NOT_WATCHABLE, GC_BAD_ARGUMENT, GC_BAD_VALUE, GC_LOCKED */
+  /** Watches the result of a SELECT. @throws GC_SQL, GC_NO_SUCH_TABLE, GC_NO_SUCH_COLUMN, GC_WRITE_IN_QUERY, GC_NOT_WATCHABLE, GC_BAD_ARGUMENT, GC_BAD_VALUE, GC_LOCKED */
   watch(sql: string, params?: Params, options?: QueryOptions): QueryWatcher;
   /** Whether it is one of its watchers or subscriptions, by object or id. */
   has(watcherOrSubscription: { readonly id: string } | string): boolean;
-  /** @throws GC_NO_SUCH_WATCHER, GC_BAD_ARGUMENT, GC_BAD_OPTION */
-  subscribe(watcher: Watcher | string, handler: EventHandler, options?: SubscribeOptions): Subscription;
-  /** Idempotent. */
+  /**
+   * Calls a handler with what changes in a watcher's result, one call for the changes of a batch; a promise it returns is awaited
+   * before its next call. @throws GC_NO_SUCH_WATCHER, GC_BAD_ARGUMENT, GC_BAD_OPTION
+   */
+  subscribe(watcher: Watcher | string, handler: EventHandler, options?: QuerySubscribeOptions): Subscription;
+  /**
+   * What a subscription has been told, for one that takes its place. A call that is under way counts unless it is `unhandled`:
+   * then it is told again. Undefined when there is no such subscription.
+   */
+  standing(subscription: Subscription | string, options?: { readonly unhandled?: boolean }): Standing | undefined;
+  /** Ends a subscription. Idempotent. */
   unsubscribe(subscription: Subscription | string): void;
-  /** Idempotent. */
+  /** Ends a watcher and its subscriptions; a query that nobody else watches is no longer kept current. Idempotent. */
   unwatch(watcher: Watcher | string): void;
+  /** How many queries are kept current, how often they were run, and how far each subscription is behind, in rows of the log. */
   stats(): LiveStats;
 }

@@ -142,6 +142,7 @@ export interface LuaState {
 
 /** The service `lua`. */
 export interface LuaService {
+  /** Makes a sandboxed Lua state with the functions and limits it is given; close it to free its memory. @throws GC_BAD_OPTION, GC_CLOSED */
   createState(options: LuaStateOptions): LuaState;
   /** Several results of a host function: `return lua.results(false, 'no such row')`. */
   results(...values: readonly unknown[]): LuaResults;

@@ -22,6 +22,7 @@ export async function activate(next: Running, old: Running | undefined, options:
   let touched: Running | undefined;
   try {
     await inLua(next.runtime.ctx.db, () => {
+      if (old !== undefined) next.succeed(old);
       // A script that does not even load must not disturb the one that runs.
       const instance = next.prepare();
       const version = installedVersion(next);
@@ -32,7 +33,7 @@ export async function activate(next: Running, old: Running | undefined, options:
       installOrUpgrade(next, instance, version);
       next.activate();
       whenCommitted(next, () => {
-        old?.close();
+        old?.yieldTo(next);
         next.goLive();
       });
     });

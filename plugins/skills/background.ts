@@ -1,7 +1,7 @@
 /**
- * What one skill does by itself (watches, actions, jobs, answers), one after the other.
+ * What one skill does by itself (watches, actions, jobs, answers), one after the other, in whichever of its Lua states.
  *
- * Invariants: of each Lua state at most one piece of work waits for the writer, so that whoever else wants to write waits for one
+ * Invariants: of each skill at most one piece of work waits for the writer, so that whoever else wants to write waits for one
  * of them and not for a hundred; the event loop turns between long ones. What is a part of somebody's open transaction never
  * waits: that transaction may be waiting for it.
  */

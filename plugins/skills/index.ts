@@ -51,7 +51,7 @@ const handed = handedOn<SkillsConfig, Running>({
 
 function begin(lasting: Lasting<SkillsConfig>): Running {
   const { db, clock, log, config } = lasting;
-  const services = servicesOf({ use: (name) => lasting.use(name) });
+  const services = servicesOf(lasting);
   const manager = new SkillsManager({
     ctx: lasting,
     ...services,

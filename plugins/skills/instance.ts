@@ -17,6 +17,7 @@ import { explainMissing } from './functions.ts';
 import type { Guard } from './guard.ts';
 import { createHandle } from './handle.ts';
 import { Listeners } from './listeners.ts';
+import type { Heard, Hearing, ListenerPlace } from './listeners.ts';
 import { notesOf } from './notes.ts';
 import { complete } from './permissions.ts';
 import type { GrantedPermissions } from './permissions.ts';
@@ -24,6 +25,7 @@ import type { Runtime } from './runtime.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { LogLevel } from './types.ts';
 import { eventToLua } from './values.ts';
+import type { WatchPlace } from './watch-places.ts';
 
 /** Events passed to Lua in one call: enough to make the border cheap, few enough to stay small in its memory. */
 const CHUNK = 128;
@@ -53,6 +55,12 @@ export interface InstanceOptions {
   readonly killed?: () => void;
   /** Something it does by itself (a watch, a job, an answer) has failed with this, or has succeeded. */
   readonly inBackground?: (error: unknown) => void;
+  /** Shared with the states whose place it takes: what waits there comes first. */
+  readonly background?: Background;
+  /** Where the watches of the state stand that it takes the place of. */
+  readonly places?: readonly WatchPlace[];
+  /** The state that took this one's place, when nobody has stopped it. Inside a transaction. */
+  readonly heir?: () => Hearing | undefined;
 }
 
 export class Instance {
@@ -66,6 +74,7 @@ export class Instance {
   #define: LuaFunction | undefined;
   #entered = false;
   #live = false;
+  #begun = false;
   #closed = false;
   #lines = 0;
 
@@ -73,7 +82,7 @@ export class Instance {
   constructor(options: InstanceOptions) {
     this.#options = options;
     const { id, runtime, guard, json, functions, modules, values, timeMs, memoryBytes, granted } = options;
-    const background = new Background(runtime.ctx.db);
+    const background = options.background ?? new Background(runtime.ctx.db);
     this.#subscriptions = new Subscriptions({
       id,
       runtime,
@@ -86,12 +95,16 @@ export class Instance {
       },
       failed: (error, table) =>
         runtime.logs.add(id, 'error', `The watch on ${table} failed: ${messageOf(error)}`, error),
+      usable: () => !this.dead,
+      places: options.places ?? [],
     });
     this.#listeners = new Listeners({
       id,
       runtime,
       background,
       call: (fn, args, cause) => this.inBackground('glyphcase.on', (call) => call(fn, ...args), cause),
+      usable: () => !this.dead,
+      heir: () => options.heir?.(),
     });
     const isHost = id === HOST;
     const handle = createHandle({
@@ -147,6 +160,22 @@ export class Instance {
     return this.#live && !this.dead;
   }
 
+  /** Where its watches stand; undefined when it has not begun. */
+  get places(): readonly WatchPlace[] | undefined {
+    return this.#begun ? this.#subscriptions.places : undefined;
+  }
+
+  /** Another one is about to take its place. */
+  leave(): void {
+    this.#subscriptions.leave();
+    this.#listeners.leave();
+  }
+
+  /** What waited for a listener of the state whose place it took. */
+  hear(listener: ListenerPlace, heard: Heard): LuaValue {
+    return this.#listeners.hear(listener, heard);
+  }
+
   has(name: string): boolean {
     return !this.dead && this.#state.has(name);
   }
@@ -190,6 +219,8 @@ export class Instance {
   goLive(): void {
     if (this.#live || this.#closed) return;
     this.#live = true;
+    this.#begun = true;
+    this.#subscriptions.begun();
     this.#extensions.live();
   }
 
@@ -241,6 +272,7 @@ export class Instance {
     if (this.#closed) return;
     this.#closed = true;
     this.#live = false;
+    this.leave();
     this.#subscriptions.removeAll();
     this.#listeners.removeAll();
     this.#extensions.close();

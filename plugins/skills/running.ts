@@ -7,6 +7,7 @@
 import type { ReactionHandle } from '../../sdk/capsule-types.ts';
 import { GlyphError, messageOf } from '../../sdk/plugin.ts';
 import type { Disposer } from '../../sdk/plugin.ts';
+import { Background } from './background.ts';
 import type { SkillFolder } from './folder.ts';
 import { SkillGuard } from './guard.ts';
 import { tapHooks } from './hooks.ts';
@@ -17,6 +18,7 @@ import type { GrantedPermissions } from './permissions.ts';
 import { createReaction } from './reactions.ts';
 import type { Runtime } from './runtime.ts';
 import type { Manifest } from './types.ts';
+import type { WatchPlace } from './watch-places.ts';
 
 /** Hooks that fail so badly, or limits that strike what it does by itself, so often in a row take a skill out of service. */
 const MAX_KILLS = 5;
@@ -49,6 +51,11 @@ export class Running {
   readonly #options: RunningOptions;
   readonly #guard: SkillGuard;
   #instance: Instance | undefined;
+  #background: Background;
+  /** Where the watches of an earlier instance stand, for the next one to go on from there. */
+  #places: readonly WatchPlace[] = [];
+  /** The version that took its place. */
+  #successor: Running | undefined;
   #handle: ReactionHandle | undefined;
   #untap: Disposer | undefined;
   #kills = 0;
@@ -63,6 +70,7 @@ export class Running {
     this.folder = folder;
     this.manifest = manifest;
     this.granted = granted;
+    this.#background = new Background(runtime.ctx.db);
     this.#guard = new SkillGuard(manifest.id, runtime.ctx.db, runtime.store, granted);
   }
 
@@ -83,6 +91,23 @@ export class Running {
     return this.#instance?.has(name) === true;
   }
 
+  /** Where its watches stand. */
+  get places(): readonly WatchPlace[] {
+    return this.#instance?.places ?? this.#places;
+  }
+
+  /** Its watches go on from where those of an older version stand, behind what that one still does. Before {@link prepare}. */
+  succeed(old: Running): void {
+    this.#places = old.places;
+    this.#background = old.#background;
+  }
+
+  /** The other version has taken its place. */
+  yieldTo(successor: Running): void {
+    this.#successor = successor;
+    this.close();
+  }
+
   /** Its first instance: the script has run, nothing else. Inside a transaction. @throws what the script throws */
   prepare(): Instance {
     this.#instance ??= this.#build();
@@ -93,13 +118,13 @@ export class Running {
   instance(): Instance {
     if (this.#instance?.dead === false) return this.#instance;
     const { db } = this.runtime.ctx;
-    this.#instance?.close();
+    this.#drop(this.#instance);
     this.#instance = this.#build();
     const built = this.#instance;
     if (db.current !== undefined) {
       notesOf(db.current).add({
         committed: () => {
-          if (this.#live) built.goLive();
+          if (this.#live) this.#begin(built);
         },
         rolledBack: () => this.#drop(built),
       });
@@ -128,7 +153,7 @@ export class Running {
   goLive(): void {
     if (this.#live) return;
     this.#live = true;
-    this.#instance?.goLive();
+    if (this.#instance !== undefined) this.#begin(this.#instance);
     this.#untap = tapHooks(this);
     this.#handle?.resume();
   }
@@ -162,6 +187,7 @@ export class Running {
   deactivate(): void {
     const { db } = this.runtime.ctx;
     const instance = this.#instance;
+    instance?.leave();
     if (instance === undefined || instance.dead) return;
     try {
       db.savepoint(() => instance.callIfThere('on_deactivate'));
@@ -232,6 +258,9 @@ export class Running {
       json: manifest.json,
       killed: () => this.#reviveSoon(),
       inBackground: (error) => this.#inBackground(error),
+      background: this.#background,
+      places: this.#places,
+      heir: () => this.#heir(),
       functions: this.granted.functions.includes('*') ? runtime.functions.names : this.granted.functions,
       modules: folder.files,
       values: {
@@ -248,7 +277,19 @@ export class Running {
     return instance;
   }
 
+  /** The instance that runs in its place, or its own; none when it was stopped. */
+  #heir(): Instance | undefined {
+    if (this.#successor !== undefined) return this.#successor.#heir();
+    return this.#live ? this.instance() : undefined;
+  }
+
+  #begin(instance: Instance): void {
+    instance.goLive();
+    this.#places = [];
+  }
+
   #drop(instance: Instance | undefined): void {
+    this.#places = instance?.places ?? this.#places;
     instance?.close();
     if (this.#instance === instance) this.#instance = undefined;
   }

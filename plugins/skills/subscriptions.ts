@@ -2,8 +2,8 @@
  * What one Lua state listens to by `glyphcase.watch`: live, for as long as the state lives.
  *
  * Invariants: a watch begins with the transaction that asks for it, and hears of what that one changes too, once it has
- * committed; each batch is one transaction, in the host that holds the lease; a failing handler is logged, and gets the next
- * batch all the same.
+ * committed; one that takes the place of an older state's begins with the first batch that one has not handled; each batch is
+ * one transaction, in the host that holds the lease; a failing handler is logged, and gets the next batch all the same.
  */
 import { randomUUID } from 'node:crypto';
 import type { Batch, ChangeEvent, Subscription, Watcher } from '../../sdk/capsule-types.ts';
@@ -12,9 +12,11 @@ import type { LuaFunction, LuaValue } from '../../sdk/lua-types.ts';
 import { GlyphError } from '../../sdk/plugin.ts';
 import { MAX_ROWS } from './api/sql.ts';
 import type { Background } from './background.ts';
-import { inLua } from './notes.ts';
+import { inLua, notesOf } from './notes.ts';
 import type { Notes } from './notes.ts';
 import type { Runtime } from './runtime.ts';
+import { codeOfWatch, WatchPlaces } from './watch-places.ts';
+import type { WatchPlace } from './watch-places.ts';
 
 /** Watches one state may hold. */
 const MAX_WATCHES = 100;
@@ -22,10 +24,19 @@ const MAX_WATCHES = 100;
 const MAX_EVENTS = 1000;
 
 interface Entry {
+  /** What it watches, by value. */
+  readonly code: string;
   readonly watcher: Watcher;
   readonly fn: LuaFunction;
-  readonly service: Pick<LiveService, 'unwatch'>;
+  /** Of a watch on a SELECT; the capsule has the others. */
+  readonly live?: LiveService;
   subscription: Subscription | undefined;
+  /** The end of what it has handled; a batch that failed counts. */
+  handled: number;
+  /** It was given a batch, and has not handled it. */
+  busy: boolean;
+  /** Where it stood when it was left behind. */
+  place: WatchPlace | undefined;
 }
 
 export interface WatchRequest {
@@ -51,6 +62,10 @@ export interface SubscriptionsOptions {
   /** Calls the function with events, inside a transaction. */
   readonly call: (fn: LuaFunction, events: readonly ChangeEvent[]) => void;
   readonly failed: (error: unknown, table: string) => void;
+  /** False once the state was killed. */
+  readonly usable: () => boolean;
+  /** Where the watches of the state before stand. */
+  readonly places: readonly WatchPlace[];
 }
 
 export class Subscriptions {
@@ -58,9 +73,27 @@ export class Subscriptions {
   readonly #entries = new Map<string, Entry>();
   /** Of the next version of a skill the permissions may be others, so it shares no query with this one. */
   readonly #owner = randomUUID();
+  readonly #toTake: WatchPlaces;
+  #left: readonly WatchPlace[] | undefined;
 
   constructor(options: SubscriptionsOptions) {
     this.#options = options;
+    this.#toTake = new WatchPlaces(options.places);
+  }
+
+  /** Where they stand now, or stood when they were left. */
+  get places(): readonly WatchPlace[] {
+    return this.#left ?? [...this.#entries.values()].map((entry) => entry.place ?? this.#placeOf(entry));
+  }
+
+  /** Another state is about to take their places: they handle nothing more. */
+  leave(): void {
+    this.#left ??= this.places;
+  }
+
+  /** The state has begun: what it watches from now on is new. */
+  begun(): void {
+    this.#toTake.end();
   }
 
   /** @throws GC_NO_SUCH_TABLE, GC_NOT_WATCHABLE, GC_BAD_FILTER */
@@ -68,9 +101,10 @@ export class Subscriptions {
     this.#assertRoom();
     const { capsule } = this.#options.runtime;
     const watcher = capsule.watch(table, filter, filter === undefined ? undefined : params);
-    const entry = this.#enter({ watcher, fn, service: capsule, subscription: undefined }, notes);
-    const from = capsule.look();
-    notes.add({ committed: () => this.#start(entry, from) });
+    const code = codeOfWatch('table', watcher.tableOrQuery, filter, filter === undefined ? [] : params);
+    const handled = this.#toTake.take(code)?.seq ?? capsule.look();
+    const entry = this.#enter({ ...NEW, code, watcher, fn, handled }, notes);
+    notes.add({ committed: () => this.#start(entry) });
     return watcher.id;
   }
 
@@ -81,10 +115,13 @@ export class Subscriptions {
     const live = runtime.ctx.use<LiveService>('live');
     const owner = { id: this.#owner, check };
     const watcher = live.watch(sql, params, { json, maxRows: MAX_ROWS, owner });
-    const entry = this.#enter({ watcher, fn, service: live, subscription: undefined }, notes);
+    const code = codeOfWatch('query', sql, undefined, params);
+    const entry = this.#enter({ ...NEW, code, watcher, fn, live }, notes);
+    const after = this.#toTake.take(code)?.standing;
     entry.subscription = live.subscribe(watcher, (events, batch) => this.#deliver(entry, events, batch), {
       listenerType: 'lua',
       listenerId: `skill:${id}`,
+      ...(after === undefined ? {} : { after }),
     });
     return watcher.id;
   }
@@ -95,7 +132,7 @@ export class Subscriptions {
     if (entry === undefined) return false;
     this.#entries.delete(id);
     entry.subscription?.[Symbol.dispose]();
-    entry.service.unwatch(entry.watcher);
+    (entry.live ?? this.#options.runtime.capsule).unwatch(entry.watcher);
     return true;
   }
 
@@ -120,31 +157,62 @@ export class Subscriptions {
     return entry;
   }
 
-  #start(entry: Entry, from: number): void {
+  #start(entry: Entry): void {
     if (this.#entries.get(entry.watcher.id) !== entry) return;
     const { capsule } = this.#options.runtime;
     entry.subscription = capsule.subscribe(entry.watcher, (events, batch) => this.#deliver(entry, events, batch), {
-      from,
+      from: entry.handled,
       listenerType: 'lua',
       listenerId: `skill:${this.#options.id}`,
     });
   }
 
-  async #deliver(entry: Entry, events: readonly ChangeEvent[], { reset }: Batch): Promise<void> {
-    const { runtime, background, call, failed } = this.#options;
+  /** Calls `fn` with what comes after it; a call that has not been committed is to be made again. */
+  #placeOf({ code, live, subscription, handled, busy }: Entry): WatchPlace {
+    if (live === undefined) return { code, seq: Math.max(handled, subscription?.cursor ?? 0) };
+    const standing = subscription === undefined ? undefined : live.standing(subscription, { unhandled: busy });
+    return standing === undefined ? { code } : { code, standing };
+  }
+
+  async #deliver(entry: Entry, events: readonly ChangeEvent[], { reset, to }: Batch): Promise<void> {
+    const { runtime, background, failed } = this.#options;
     if (reset !== undefined) {
       failed(new Error(reset.message), entry.watcher.tableOrQuery);
       return;
     }
+    const handled = (): void => {
+      entry.busy = false;
+      entry.handled = Math.max(entry.handled, to);
+    };
+    entry.busy = true;
     try {
-      await background.run(() =>
-        inLua(runtime.ctx.db, () => {
-          if (this.#entries.get(entry.watcher.id) !== entry || !runtime.lease.mayRun()) return;
-          for (let at = 0; at < events.length; at += MAX_EVENTS) call(entry.fn, events.slice(at, at + MAX_EVENTS));
-        }),
-      );
+      await background.run(() => inLua(runtime.ctx.db, () => this.#handle(entry, events, handled)));
     } catch (error) {
+      handled();
       failed(error, entry.watcher.tableOrQuery);
     }
   }
+
+  /** Inside a transaction. */
+  #handle(entry: Entry, events: readonly ChangeEvent[], handled: () => void): void {
+    const { runtime, call, usable } = this.#options;
+    if (this.#left !== undefined || this.#entries.get(entry.watcher.id) !== entry) return;
+    if (!usable()) {
+      // Nobody has handled it, whatever becomes of the cursor.
+      entry.place ??= this.#placeOf(entry);
+      return;
+    }
+    const { current } = runtime.ctx.db;
+    // The next who writes may be the state that takes this one's place, before this promise is settled.
+    if (current !== undefined) notesOf(current).add({ committed: handled });
+    if (!runtime.lease.mayRun()) return;
+    try {
+      for (let at = 0; at < events.length; at += MAX_EVENTS) call(entry.fn, events.slice(at, at + MAX_EVENTS));
+    } catch (error) {
+      handled();
+      throw error;
+    }
+  }
 }
+
+const NEW = { subscription: undefined, handled: 0, busy: false, place: undefined } as const;

@@ -98,7 +98,9 @@ export type RegisteredFunction = (...args: unknown[]) => unknown;
 
 /** The service `skills`. It emits `skill:state` ({ id, from, to }), `skill:reacted` ({ id, events, ms }) and, inside the transaction that removes a skill's data, `skill:uninstalling` ({ id }). */
 export interface SkillsService {
+  /** State, reasons and counts of every skill. */
   list(): readonly SkillReport[];
+  /** The same of one; undefined when there is none of this id. */
   get(id: string): SkillReport | undefined;
   /** Why a skill is in its state, in sentences. @throws GC_NO_SUCH_SKILL */
   why(id: string): readonly string[];

@@ -33,6 +33,35 @@ export const plugin = definePlugin<{ prefix: string }>({
   },
 });
 
+// Names are known here as well, and who declares more knows those too.
+declare module 'glyphcase/sdk' {
+  interface Events {
+    'greeter:greeted': { readonly name: string };
+  }
+  interface Services {
+    greeter: { greet(name: string): string };
+  }
+}
+export const known = definePlugin({
+  name: 'known',
+  version: '1.0.0',
+  requires: { capsule: '^1.0.0', greeter: '^1.0.0' },
+  config: { type: 'object', properties: { times: { type: 'integer', default: 1 } } },
+  snapshot: (ctx) => ({ heard: ctx.config.times }),
+  activate(ctx) {
+    ctx.on('capsule:end', (end) => ctx.log.info(end.toFixed() + (ctx.state?.heard.toFixed() ?? '')));
+    ctx.on('greeter:greeted', ({ name }) => ctx.log.info(ctx.use('greeter').greet(name.repeat(ctx.config.times))));
+    ctx.emit('nobody:knows', ctx.use('capsule').end);
+    // @ts-expect-error The end of the log is a number.
+    ctx.on('capsule:end', (end: string) => end);
+    // @ts-expect-error A name is a text.
+    ctx.emit('greeter:greeted', { name: 5 });
+    // @ts-expect-error A greeter greets.
+    ctx.use('greeter').greed();
+  },
+});
+export const greet = (db: GlyphCase): string => db.plugins.use('greeter').greet('Ann');
+
 export const codeOf = (error: unknown): string => (error instanceof GlyphError ? error.code : 'unknown');
 export const source: LiveSource = connectLiveSource(new MessageChannel().port1);
 export const rows = (): readonly { id: number }[] => useQuery<{ id: number }>('SELECT id FROM tasks').data;

@@ -1,14 +1,14 @@
 /**
  * How failures reach the person at the terminal, and the exit code they end with.
  *
- * Invariant: 0 is success, 1 a failure that was said in words, 2 a command line that could not be understood. Only a defect
- * shows a stack.
+ * Invariant: 0 is success, 1 a failure that was said in words, 2 a command line that could not be understood, 130 (as shells
+ * have it) a command that Ctrl-C cut off. Only a defect shows a stack.
  */
 import { GlyphError } from '../../kernel/errors.ts';
 import { note, paint } from './output.ts';
 import { VERSION } from '../version.ts';
 
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** The command line itself is wrong: exit code 2. */
 export class UsageError extends Error {
@@ -26,9 +26,15 @@ export class Failure extends Error {
   override readonly name = 'Failure';
 }
 
+/** The command was cut off by a signal before it had done its work. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted';
+}
+
 /** Prints what was thrown. @returns the exit code. */
 export function report(thrown: unknown): number {
   if (thrown instanceof Failure) return EXIT.failed;
+  if (thrown instanceof Interrupted) return EXIT.interrupted;
   if (thrown instanceof UsageError) {
     explain(thrown.message, thrown.hint);
     return EXIT.usage;

@@ -53,3 +53,17 @@ export function shown(path: string): string {
 export function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
+
+/** A folder of plugins that was named. @throws GC_BAD_OPTION when it is not there */
+export function pluginFolder(dir: string): { readonly dir: string } {
+  assertFolder(dir, 'plugins');
+  return { dir };
+}
+
+/** @throws GC_BAD_OPTION for a folder that was named and is not there */
+export function assertFolder(folder: string, what: string): void {
+  if (isFolder(folder)) return;
+  throw new GlyphError('GC_BAD_OPTION', `There is no folder ${shown(folder)} to take ${what} from`, {
+    hint: 'Correct the path, or make the folder.',
+  });
+}

@@ -4,7 +4,10 @@
  * Invariant: a check that failed shows what the plugin did, and what its author can do about it.
  */
 import type { PluginCheck, PluginCheckName, PluginContractReport } from '../testing/index.ts';
+import { formatDuration } from '../../kernel/durations.ts';
 import { formatMs, paint, print, printable } from './output.ts';
+import type { RunningCode } from './plugin-check-messages.ts';
+import type { BrokenOff } from './plugin-check-watch.ts';
 
 /** A service that a plugin requires and that cannot be had here. */
 export interface MissingService {
@@ -22,6 +25,30 @@ export interface PluginCheckReport extends PluginContractReport {
   /** Errors that reached nobody: promises that rejected unheard, exceptions out of timers and listeners of its own. */
   readonly strays: readonly string[];
 }
+
+/** What `plugin check --json` prints of a plugin that could not be checked to the end. */
+export interface BrokenOffReport {
+  readonly file: string;
+  readonly plugin?: string;
+  readonly version?: string;
+  readonly ok: false;
+  readonly brokenOff: {
+    /** `hangs`: its code never returned; `exits`: the process in which it was checked has ended. */
+    readonly why: 'hangs' | 'exits';
+    /** The code that ran then; `later` is a listener, a timer, a service, or what follows an `await`. */
+    readonly code: RunningCode;
+    readonly message: string;
+  };
+}
+
+/** Code of a plugin, as a sentence begins. */
+const CODE: Readonly<Record<RunningCode, string>> = {
+  file: 'The code of its file, outside of all functions,',
+  activate: 'Its activate',
+  deactivate: 'Its deactivate',
+  snapshot: 'Its snapshot',
+  later: 'A function of its that is called later (a listener, a timer, a service)',
+};
 
 /** What to do about a check that fails. */
 const REMEDIES: Readonly<Record<PluginCheckName, string>> = {
@@ -57,6 +84,31 @@ export function printCheckReport(report: PluginCheckReport): void {
     detail('fix:', 'Await the promise, or catch what the callback throws.');
   }
   print(`${countsOf(report)} ${paint('dim', formatMs(ms))}`);
+}
+
+export function brokenOffReport(file: string, { code, exit, ...named }: BrokenOff, limit: number): BrokenOffReport {
+  const how = typeof exit === 'number' ? `with exit code ${exit}` : `by ${exit}`;
+  const message =
+    exit === undefined
+      ? `${CODE[code]} had not returned after ${formatDuration(limit)}, and nothing else could run meanwhile.`
+      : `${CODE[code]} ran when the process ended, ${how}.`;
+  return { file, ...named, ok: false, brokenOff: { why: exit === undefined ? 'hangs' : 'exits', code, message } };
+}
+
+export function printBrokenOff({ file, plugin, version, brokenOff }: BrokenOffReport): void {
+  const { why, message } = brokenOff;
+  const sentence = why === 'hangs' ? 'Its code does not return.' : 'It ends the process it runs in.';
+  const title = plugin === undefined ? '' : `${paint('bold', printable(`${plugin} ${version}`))}  `;
+  print(`${title}${paint('dim', printable(file))}`);
+  print(`${paint('red', 'failed ')}  ${paint('bold', why)}: ${sentence}`);
+  detail('', message);
+  detail(
+    'fix:',
+    why === 'hangs'
+      ? 'Look there for a loop without an end, or a call that waits (Atomics.wait, execSync).'
+      : 'Throw an error instead of calling process.exit().',
+  );
+  print(`${paint('red', '1 failed')}, the checks were broken off`);
 }
 
 function printOne({ name, sentence, ok, skipped, message }: PluginCheck, isExplained: boolean): void {

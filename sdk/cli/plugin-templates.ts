@@ -96,6 +96,7 @@ export default definePlugin<Config>({
     // Where to go on:
     // - changes of a table: ctx.watch('orders', (events) => { … }), with \`requires: { capsule: '^1.0.0' }\` above;
     // - something at times: ctx.every('10m', () => { … }); over HTTP: ctx.route('GET', '/slowest', () => Response.json(kept));
+    // - a command of \`glyphcase\`: \`commands: { … }\` above, each made by defineCommand;
     // - what a reload is to hand on: \`snapshot\` above, and ctx.state here;
     // - a socket, a watcher, anything not from ctx: ctx.defer(() => giveItBack()).
     // All of it is in docs/plugins.md of GlyphCase.

@@ -1,7 +1,8 @@
 /**
  * The command line's grammar: which commands there are, and how help and usage errors look.
  *
- * Invariant: building it loads neither a database nor Lua; a command loads what it needs when it runs.
+ * Invariant: building it loads neither a database nor Lua, and no plugin; a command loads what it needs when it runs, and
+ * plugins are asked for theirs only when no built-in one is meant.
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
@@ -13,9 +14,12 @@ import { addPlugin } from './commands/plugin.ts';
 import { addSkill } from './commands/skill.ts';
 import { addStart } from './commands/start.ts';
 import { addWatch } from './commands/watch.ts';
+import { complaints } from './complaints.ts';
 import { EXIT, explain, report } from './errors.ts';
 import { examples } from './options.ts';
 import { paint } from './output.ts';
+import { DEFAULT_PLUGINS, isFolder } from './paths.ts';
+import type { MissingCommands } from './plugin-commands.ts';
 
 /** All commands. Throws CommanderError instead of ending the process. */
 export function createProgram(): Command {
@@ -52,7 +56,7 @@ export function createProgram(): Command {
 }
 
 /** Gives each command its own way to the help that belongs to it. */
-function explainUsage(command: Command, name: string): void {
+export function explainUsage(command: Command, name: string): void {
   command.configureOutput({ outputError: (text) => usageError(text, name) });
   for (const child of command.commands) explainUsage(child, `${name} ${child.name()}`);
 }
@@ -60,13 +64,42 @@ function explainUsage(command: Command, name: string): void {
 /** Runs a command line. @returns the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   const program = createProgram();
+  let missing: MissingCommands | undefined;
   try {
+    if (mayBeOfPlugin(args, program)) {
+      const { addPluginCommands } = await import('./plugin-commands.ts');
+      missing = await addPluginCommands(program, args);
+      explainUsage(program, 'glyphcase');
+    }
     await program.parseAsync(args, { from: 'user' });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    return report(error);
+    if (!(error instanceof CommanderError)) return report(error);
+    if (isList(args)) warn(missing?.unloaded, missing?.refused);
+    else if (error.code === 'commander.unknownCommand') warn(missing?.unloaded);
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
+}
+
+function warn(...sentences: readonly (readonly string[] | undefined)[]): void {
+  for (const sentence of sentences.flat()) if (sentence !== undefined) complaints.warn(sentence);
+}
+
+/** What is asked for, or asked about: the first word, or the one after `help`. */
+const asked = ([first, second]: readonly string[]): string | undefined => (first === 'help' ? second : first);
+
+/** Whether the list of all commands is asked for. */
+function isList(args: readonly string[]): boolean {
+  const word = asked(args);
+  return word === undefined || word === '--help' || word === '-h';
+}
+
+/** Whether plugins have to be asked for their commands; what is built in is not held up by them. */
+function mayBeOfPlugin(args: readonly string[], { commands }: Command): boolean {
+  const word = asked(args);
+  const isBuiltin = word !== undefined && (word.startsWith('-') || commands.some((command) => command.name() === word));
+  const areSome = isFolder(DEFAULT_PLUGINS) || args.some((arg) => /^--(plugins|config)(=|$)/.test(arg));
+  return areSome && (isList(args) || !isBuiltin);
 }
 
 /** `error: unknown option '--jsn'\n(Did you mean --json?)` in the shape of all our errors. */

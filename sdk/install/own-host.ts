@@ -7,7 +7,7 @@ import type { GlyphCaseOptions, SkillsOptions } from '../config.ts';
 import { GlyphCase } from '../glyphcase.ts';
 import { guarded, openToWrite, reading, schemaNames } from '../maintenance/connection.ts';
 import type { Connection } from '../maintenance/connection.ts';
-import type { SkillsManager } from '../managers.ts';
+import type { SkillsManager } from '../manager-types.ts';
 import { activated } from './activated.ts';
 import { disableSkill } from '../maintenance/skill-control.ts';
 import { approvalOf } from '../../plugins/skills/requirements.ts';

@@ -5,7 +5,7 @@
  */
 import { GlyphError } from '../../kernel/errors.ts';
 import type { PluginHost } from '../../kernel/plugins/host.ts';
-import type { PluginDefinition } from '../../kernel/plugins/types.ts';
+import type { PluginReport } from '../../kernel/plugins/types.ts';
 import { badFile } from './errors.ts';
 import type { PreparedPlugin } from './load.ts';
 import type { LoadedVersion, TrackedFile } from './tracked-file.ts';
@@ -25,16 +25,17 @@ export async function bringIn(
     return 'kept';
   }
   return await attempt(file, async () => {
-    const definition = await prepared.load();
-    const other = taken(definition.name);
+    const next = await evaluated(prepared);
+    const { name } = next.definition;
+    const other = taken(name);
     if (other !== undefined) {
-      const message = `the plugin '${definition.name}' comes from ${other} already`;
+      const message = `the plugin '${name}' comes from ${other} already`;
       file.fail(badFile(file.options.label, message, { hint: 'Rename one of the two, or delete one.' }), {
         retry: true,
       });
       return undefined;
     }
-    return await replace(file, { definition, hash: prepared.hash }, host);
+    return await replace(file, next, host);
   });
 }
 
@@ -45,9 +46,15 @@ export async function reloadFrom(
   host: PluginHost,
   config: unknown,
 ): Promise<void> {
-  await attempt(file, async () =>
-    replace(file, { definition: await prepared.load(), hash: prepared.hash }, host, config),
-  );
+  await attempt(file, async () => replace(file, await evaluated(prepared), host, config));
+}
+
+/** Runs the plugin's file, and measures that. @throws GC_BAD_PLUGIN */
+export async function evaluated(prepared: PreparedPlugin): Promise<LoadedVersion> {
+  const { hash, loadedInMs } = prepared;
+  const begun = performance.now();
+  const definition = await prepared.load();
+  return { definition, hash, measured: { loadedInMs, evaluatedInMs: performance.now() - begun } };
 }
 
 async function attempt<Done>(file: TrackedFile, change: () => Promise<Done>): Promise<Done | undefined> {
@@ -68,11 +75,11 @@ async function replace(
   given?: unknown,
 ): Promise<'loaded' | 'reloaded'> {
   const { name } = next.definition;
-  const before = file.loaded?.definition;
-  const isLoaded = before !== undefined && host.get(before.name) !== undefined;
-  if (!isLoaded) host.load(next.definition, given ?? file.options.configOf(name));
-  else if (before.name === name) await reload(file, next, host, given);
-  else await rename(before, next.definition, file, host);
+  const before = file.loaded;
+  const isLoaded = before !== undefined && host.get(before.definition.name) !== undefined;
+  if (!isLoaded) host.load(next.definition, given ?? file.options.configOf(name), next.measured);
+  else if (before.definition.name === name) await reload(file, next, host, given);
+  else await rename(before, next, file, host);
   file.loaded = next;
   return isLoaded ? 'reloaded' : 'loaded';
 }
@@ -80,7 +87,7 @@ async function replace(
 async function reload(file: TrackedFile, next: LoadedVersion, host: PluginHost, given: unknown): Promise<void> {
   const { name } = next.definition;
   try {
-    await host.reload(name, next.definition, given);
+    await host.reload(name, next.definition, given, next.measured);
   } catch (error) {
     // Where nothing ran before, the new version has taken the place of the old one, and is the one to be tried again.
     if (host.get(name)?.state !== 'active') file.loaded = next;
@@ -88,23 +95,18 @@ async function reload(file: TrackedFile, next: LoadedVersion, host: PluginHost, 
   }
 }
 
-async function rename(
-  before: PluginDefinition,
-  next: PluginDefinition,
-  file: TrackedFile,
-  host: PluginHost,
-): Promise<void> {
-  if (host.get(next.name) !== undefined) {
-    throw new GlyphError(
-      'GC_BAD_PLUGIN',
-      `plugin '${next.name}' is loaded already, so '${before.name}' keeps its name`,
-    );
+async function rename(before: LoadedVersion, next: LoadedVersion, file: TrackedFile, host: PluginHost): Promise<void> {
+  const [oldName, newName] = [before.definition.name, next.definition.name];
+  if (host.get(newName) !== undefined) {
+    throw new GlyphError('GC_BAD_PLUGIN', `plugin '${newName}' is loaded already, so '${oldName}' keeps its name`);
   }
-  await host.unload(before.name);
+  const load = ({ definition, measured }: LoadedVersion): PluginReport =>
+    host.load(definition, file.options.configOf(definition.name), measured);
+  await host.unload(oldName);
   try {
-    host.load(next, file.options.configOf(next.name));
+    load(next);
   } catch (error) {
-    host.load(before, file.options.configOf(before.name));
+    load(before);
     throw error;
   }
 }

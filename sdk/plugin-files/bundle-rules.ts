@@ -23,12 +23,20 @@ const PLACES = {
 
 export const PLACE_DEFINES: Readonly<Record<string, string>> = PLACES;
 
+/** Whether a bundle asks where its files are, so that it has to be built by rules that answer. */
+export const asksForPlaces = (text: string): boolean => text.includes('__pluginFile');
+
+export interface BundleRules {
+  /** Looks into every file for questions where it is. Off unless needed: each file is a message there and one back. */
+  readonly places: boolean;
+}
+
 /** Marks a question that this plugin itself has asked. */
 const ASKED = Symbol('asked');
 /** A module that an `import()` of one of the host's modules becomes: require() finds the host's, import() would not. */
 const HOST = 'glyphcase-host';
 
-export function bundleRules(root: string): Plugin {
+export function bundleRules(root: string, { places }: BundleRules): Plugin {
   return {
     name: 'glyphcase',
     setup(build) {
@@ -37,7 +45,7 @@ export function bundleRules(root: string): Plugin {
         contents: `module.exports = require(${JSON.stringify(path)});`,
         loader: 'js',
       }));
-      build.onLoad({ filter: SCRIPT, namespace: 'file' }, ({ path }) => withPlaces(path));
+      if (places) build.onLoad({ filter: SCRIPT, namespace: 'file' }, ({ path }) => withPlaces(path));
     },
   };
 }

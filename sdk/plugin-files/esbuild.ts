@@ -12,6 +12,7 @@ import { evaluate } from './evaluate.ts';
 
 let loaded: typeof Esbuild | undefined;
 let holders = 0;
+let recovering: Promise<void> | undefined;
 
 /** Whether `npm install esbuild` has been done where GlyphCase can see it. */
 export function hasEsbuild(): boolean {
@@ -35,6 +36,27 @@ export function holdEsbuild(): { readonly esbuild: typeof Esbuild; release(): vo
     if (holders === 0) void esbuild.stop();
   };
   return { esbuild, release };
+}
+
+/** Whether a build failed because esbuild's process has ended: somebody has killed it, or it ran out of memory. */
+export const hasEnded = (error: unknown): boolean =>
+  error instanceof Error && /^The service (?:is no longer running|was stopped)/.test(error.message);
+
+/** Lets esbuild start another process in the place of one that has ended; one for all whose builds failed by that. */
+export function recoverEsbuild(esbuild: typeof Esbuild): Promise<void> {
+  recovering ??= startAgain(esbuild).finally(() => {
+    recovering = undefined;
+  });
+  return recovering;
+}
+
+async function startAgain(esbuild: typeof Esbuild): Promise<void> {
+  try {
+    // Somebody else may have started one by now, and it must not be stopped.
+    await esbuild.transform('');
+  } catch {
+    await esbuild.stop();
+  }
 }
 
 function locate(): string | undefined {

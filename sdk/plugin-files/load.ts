@@ -9,6 +9,7 @@ import type { PluginDefinition } from '../../kernel/plugins/types.ts';
 import { messageOf } from '../../kernel/errors.ts';
 import type { PluginBuild } from './build.ts';
 import { bundle } from './bundle.ts';
+import type { KeptBundle } from './bundle.ts';
 import { badFile, inFile } from './errors.ts';
 import { holdEsbuild } from './esbuild.ts';
 import { prepare } from './native.ts';
@@ -26,16 +27,23 @@ export interface LoadFileOptions {
   readonly label?: string;
 }
 
+export interface PrepareOptions extends LoadFileOptions {
+  /** For a plugin that is prepared at every edit, by whoever holds esbuild meanwhile. */
+  readonly kept?: KeptBundle | undefined;
+}
+
 /** A plugin's files, made ready; nothing of it has run yet. */
 export interface PreparedPlugin extends Pick<PluginBuild, 'inputs' | 'hash'> {
   readonly source: PluginSource;
   readonly bundler: Bundler;
+  /** How long reading and compiling it took. */
+  readonly loadedInMs: number;
   /** Runs the plugin's file, anew at every call. @throws GC_BAD_PLUGIN */
   load(): Promise<PluginDefinition>;
 }
 
 /** A plugin that has been loaded from a file or folder. */
-export interface PluginFile extends Omit<PreparedPlugin, 'load'> {
+export interface PluginFile extends Omit<PreparedPlugin, 'load' | 'loadedInMs'> {
   readonly definition: PluginDefinition;
 }
 
@@ -57,17 +65,22 @@ export async function loadPluginFile(path: string, options: LoadFileOptions = {}
 }
 
 /** Reads and compiles the plugin at `path` and runs nothing of it. @throws GC_BAD_PLUGIN */
-export async function preparePluginFile(path: string, options: LoadFileOptions = {}): Promise<PreparedPlugin> {
+export async function preparePluginFile(path: string, options: PrepareOptions = {}): Promise<PreparedPlugin> {
+  const begun = performance.now();
   const source = findSource(path, options.label);
   const held = options.bundler === 'node' ? undefined : holdEsbuild();
   if (options.bundler === 'esbuild' && held === undefined) throw withoutEsbuild(source.label);
   try {
-    const build = held === undefined ? readable(source) : await bundle(source, held.esbuild);
+    const build =
+      held === undefined
+        ? readable(source)
+        : await (options.kept?.build(source, held.esbuild) ?? bundle(source, held.esbuild));
     return {
       source,
       bundler: held === undefined ? 'node' : 'esbuild',
       inputs: build.inputs,
       hash: build.hash,
+      loadedInMs: performance.now() - begun,
       load: () => definitionOf(source, build),
     };
   } finally {

@@ -5,7 +5,7 @@
  * (https://github.com/nodejs/node/issues/49442): each reload leaves the old code in memory, about 10 KiB for two small files.
  * Invariant: every file inside the plugin's folder is read anew at each run; what is outside is the application's.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { dirname, extname, join, resolve } from 'node:path';
@@ -19,7 +19,9 @@ import type { PluginSource } from './source.ts';
 const IMPORTS = /^\s*(?:import\b|export\b)|\bimport\.meta\b/m;
 /** Relative specifiers of imports, exports and require(); read from the text, so one in a comment counts too. */
 const SPECIFIERS = /(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*(['"])(\.\.?\/[^'"]+|glyphcase(?:\/\w+)?)\1/g;
-const HOST_SCHEME = 'glyphcase-host:';
+/** Node keeps modules by their URLs, for the whole process: those of another copy of GlyphCase are not to be met there. */
+const COPY = randomUUID();
+const HOST_SCHEME = `glyphcase-host-${COPY}:`;
 let generation = 0;
 let importing = 0;
 const handedOver = new Map<string, object>();
@@ -112,7 +114,7 @@ function requireAnew(
 
 /** Imports the entry under a name that no import has had, and hands the same mark on to every file it imports in its folder. */
 async function importAnew(source: PluginSource, modules: ReadonlyMap<string, object>): Promise<unknown> {
-  const mark = `?glyphcase=${++generation}`;
+  const mark = `?glyphcase=${COPY}.${++generation}`;
   const handOver = Symbol.for(HOST_SCHEME);
   const hooks = registerHooks({
     resolve(specifier, context, next) {

@@ -36,6 +36,8 @@ const MISSING_MS = 500;
 const LOOK_AGAIN_MS = 60;
 /** A folder that never rests is looked at after so many quiet times. */
 const PATIENCE = 10;
+/** Where nothing is watched, esbuild's process waits so long for another reload, in ms: to start it takes longer than to build. */
+const ESBUILD_IDLE_MS = 5_000;
 
 export interface PluginFilesOptions {
   readonly host: PluginHost;
@@ -56,7 +58,9 @@ export class PluginFiles {
   readonly #operations = new Operations();
   #watching: Promise<void> = Promise.resolve();
   #look: Timer | undefined;
+  #idle: Timer | undefined;
   #hintedAt: number | undefined;
+  #scanWaits = false;
   #closed = false;
 
   constructor(options: PluginFilesOptions, { paths, folders }: Pick<CheckedPlugins, 'paths' | 'folders'>) {
@@ -97,7 +101,7 @@ export class PluginFiles {
       const file = this.#track(source);
       await this.#take([file]);
       if (file.error !== undefined) {
-        this.#files.delete(path);
+        this.#forget(file);
         throw file.error;
       }
       this.#watch();
@@ -114,6 +118,7 @@ export class PluginFiles {
   reload(file: TrackedFile, config?: unknown): Promise<void> {
     return this.#operations.add(async () => {
       this.#assertOpen();
+      this.#keepEsbuild();
       const prepared = await file.prepare(this.#bundler);
       if (prepared !== undefined) await reloadFrom(file, prepared, this.#options.host, config);
       if (file.error !== undefined) throw file.error;
@@ -142,13 +147,35 @@ export class PluginFiles {
     this.#closed = true;
     this.#look?.cancel();
     for (const timer of this.#timers.splice(0)) timer.cancel();
-    this.#esbuild?.release();
+    for (const file of this.#files.values()) file.close();
+    this.#releaseEsbuild();
     await this.#hints.close();
   }
 
   get #bundler(): { readonly bundler?: Bundler } {
     const { bundler } = this.#options;
     return bundler === undefined ? {} : { bundler };
+  }
+
+  /** While something is watched, or was reloaded just now, esbuild is there at once. */
+  #keepEsbuild(): void {
+    this.#idle?.cancel();
+    this.#idle = undefined;
+    if (this.#options.bundler === 'node') return;
+    this.#esbuild ??= holdEsbuild();
+    if (this.#timers.length > 0) return;
+    this.#idle = this.#options.clock.timeout(() => this.#releaseEsbuild(), ESBUILD_IDLE_MS);
+  }
+
+  #releaseEsbuild(): void {
+    this.#idle?.cancel();
+    this.#esbuild?.release();
+    this.#esbuild = undefined;
+  }
+
+  #forget(file: TrackedFile): void {
+    file.close();
+    this.#files.delete(file.options.path);
   }
 
   #track(source: PathSource): TrackedFile {
@@ -167,6 +194,7 @@ export class PluginFiles {
 
   /** Looks at everything: what has gone is unloaded, what has changed reloaded, what is new loaded. */
   async #scan(): Promise<void> {
+    this.#scanWaits = false;
     if (this.#closed) return;
     this.#hintedAt = undefined;
     this.#discover();
@@ -230,10 +258,10 @@ export class PluginFiles {
 
   async #remove(file: TrackedFile): Promise<void> {
     const { host, logger } = this.#options;
-    const { label, path, inFolder } = file.options;
+    const { label, inFolder } = file.options;
     const { name } = file;
     file.loaded = undefined;
-    if (inFolder) this.#files.delete(path);
+    if (inFolder) this.#forget(file);
     else
       file.fail(badFile(label, 'the file is gone', { hint: 'Put it back, and it is loaded again.' }), { retry: true });
     if (name === undefined || host.get(name) === undefined) return;
@@ -249,14 +277,14 @@ export class PluginFiles {
     const now = clock.now();
     this.#hintedAt ??= now;
     this.#look?.cancel();
-    const left = Math.max(0, this.#hintedAt + wait * PATIENCE - now);
-    this.#look = clock.timeout(
-      () => {
-        this.#scanNow();
-        this.#look = clock.timeout(() => this.#scanNow(), LOOK_AGAIN_MS);
-      },
-      Math.min(wait, left),
-    );
+    const left = Math.min(wait, Math.max(0, this.#hintedAt + wait * PATIENCE - now));
+    const look = (): void => {
+      this.#scanNow();
+      this.#look = clock.timeout(() => this.#scanNow(), LOOK_AGAIN_MS);
+    };
+    // Even the shortest timer takes a millisecond.
+    if (left === 0) look();
+    else this.#look = clock.timeout(look, left);
   }
 
   #debounceOf(path: string): number | undefined {
@@ -267,15 +295,15 @@ export class PluginFiles {
 
   /** Listens to the files, and looks once more when it does: something may have changed in between. */
   #watch(): void {
-    const { clock, bundler } = this.#options;
+    const { clock } = this.#options;
     const folders = this.#folders.filter(({ watch }) => watch);
     if (folders.length === 0 && ![...this.#files.values()].some(({ options }) => options.watch)) return;
-    if (bundler !== 'node') this.#esbuild ??= holdEsbuild();
     if (this.#timers.length === 0) {
       this.#timers.push(clock.interval(() => this.#scanNow(), RESCAN_MS));
       const missing = folders.filter(({ dir }) => !existsSync(dir));
       if (missing.length > 0) this.#timers.push(this.#lookFor(missing));
     }
+    this.#keepEsbuild();
     this.#watching = this.#followAll().then(() => this.#scanNow());
   }
 
@@ -307,7 +335,10 @@ export class PluginFiles {
     return this.#closed;
   }
 
+  /** One that has not begun sees what has happened since it was asked for, too. */
   #scanNow(): void {
+    if (this.#scanWaits) return;
+    this.#scanWaits = true;
     this.#operations
       .add(() => this.#scan())
       .catch((error: unknown) => {

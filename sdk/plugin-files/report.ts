@@ -1,11 +1,9 @@
 /** What is said of plugins that come from files. */
 import type { PluginReport } from '../../kernel/plugins/types.ts';
+import type { FilePluginReport } from '../manager-types.ts';
 import type { TrackedFile } from './tracked-file.ts';
 
-/** A plugin's report; with the file or folder it was loaded from, as it was given. */
-export interface FilePluginReport extends PluginReport {
-  readonly file?: string;
-}
+export type { FilePluginReport } from '../manager-types.ts';
 
 /** A running plugin keeps its state when an edit is broken, and says so among its reasons. */
 export function withFile(report: PluginReport, file: TrackedFile | undefined): FilePluginReport {

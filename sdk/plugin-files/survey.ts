@@ -7,14 +7,15 @@
 import { createKernel } from '../../kernel/kernel.ts';
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import type { PluginHost } from '../../kernel/plugins/host.ts';
-import type { PluginDefinition, Versions } from '../../kernel/plugins/types.ts';
+import type { LoadTimings, PluginDefinition, Versions } from '../../kernel/plugins/types.ts';
 import { builtinDefinitions } from '../builtin.ts';
 import { VERSION } from '../version.ts';
+import { evaluated } from './bring-in.ts';
 import { inFile } from './errors.ts';
-import { loadPluginFile } from './load.ts';
+import { preparePluginFile } from './load.ts';
 
-/** A plugin in a file, and what a host would make of it. */
-export interface Surveyed {
+/** A plugin in a file, what it took to load, and what a host would make of it. */
+export interface Surveyed extends LoadTimings {
   /** Undefined when the file cannot be loaded. */
   readonly name?: string;
   readonly version?: string;
@@ -46,12 +47,14 @@ export async function survey(paths: readonly string[]): Promise<readonly Surveye
 interface Found {
   readonly path: string;
   readonly definition?: PluginDefinition;
+  readonly measured?: LoadTimings;
   readonly error?: Error;
 }
 
 async function tryToLoad(path: string): Promise<Found> {
   try {
-    return { path, definition: (await loadPluginFile(path)).definition };
+    const { definition, measured } = await evaluated(await preparePluginFile(path));
+    return { path, definition, measured };
   } catch (error) {
     return { path, error: inFile(path, error) };
   }
@@ -89,7 +92,7 @@ function pretending({ name, version, glyphcase, requires, optional, provides }: 
   };
 }
 
-function tellOf({ path, definition, error }: Found, host: PluginHost): Surveyed {
+function tellOf({ path, definition, measured, error }: Found, host: PluginHost): Surveyed {
   const { name, version, provides = {}, requires = {}, optional = {} } = definition ?? {};
   const state = error === undefined && name !== undefined ? host.get(name)?.state : 'failed';
   const reasons = error === undefined ? (host.get(name ?? '')?.reasons ?? []) : [messageOf(error)];
@@ -102,5 +105,6 @@ function tellOf({ path, definition, error }: Found, host: PluginHost): Surveyed 
     provides,
     requires,
     optional,
+    ...measured,
   };
 }

@@ -6,7 +6,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GlyphError } from '../../kernel/errors.ts';
-import type { PluginDefinition } from '../../kernel/plugins/types.ts';
+import type { LoadTimings, PluginDefinition } from '../../kernel/plugins/types.ts';
+import { KeptBundle } from './bundle.ts';
 import { inFile } from './errors.ts';
 import { preparePluginFile } from './load.ts';
 import type { LoadFileOptions, PreparedPlugin } from './load.ts';
@@ -18,6 +19,7 @@ import { placeIn } from './stack.ts';
 export interface LoadedVersion {
   readonly definition: PluginDefinition;
   readonly hash: string;
+  readonly measured: LoadTimings;
 }
 
 export interface TrackedOptions {
@@ -39,11 +41,13 @@ export class TrackedFile {
   inputs: readonly string[];
   /** Set when only a look at the file tells whether its fault is mended: an import that was missing may be there now. */
   #retry = false;
+  readonly #kept: KeptBundle | undefined;
   #seen: string | undefined;
 
   constructor(options: TrackedOptions) {
     this.options = options;
     this.inputs = [options.path];
+    this.#kept = options.watch ? new KeptBundle() : undefined;
   }
 
   get name(): string | undefined {
@@ -78,7 +82,7 @@ export class TrackedFile {
     const began = Date.now();
     try {
       const { path, label } = this.options;
-      const prepared = await preparePluginFile(path, { ...options, label });
+      const prepared = await preparePluginFile(path, { ...options, label, kept: this.#kept });
       this.inputs = prepared.inputs;
       this.#retry = false;
       this.#seen = this.#look(began);
@@ -88,6 +92,11 @@ export class TrackedFile {
       this.#seen = this.#look(began);
       return undefined;
     }
+  }
+
+  /** Nothing is prepared any more. */
+  close(): void {
+    this.#kept?.dispose();
   }
 
   /** Remembers what is wrong. */

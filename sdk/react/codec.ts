@@ -5,28 +5,38 @@
  */
 import { GlyphError } from '../../kernel/errors.ts';
 
-/** Functions and symbols are tagged as what they are, for {@link decode} to refuse. */
-export function encode(value: unknown): unknown {
+/** What is none of these (functions, symbols, maps …) is tagged as what it is, for {@link decode} to refuse. */
+export const encode = (value: unknown): unknown => encodeBy(value, unsupported);
+
+/** @throws GC_BAD_VALUE for what cannot be expressed */
+export const encodeStrictly = (value: unknown): unknown => encodeBy(value, refused);
+
+type Otherwise = (kind: string) => unknown;
+
+function encodeBy(value: unknown, otherwise: Otherwise): unknown {
   switch (typeof value) {
     case 'bigint':
       return tagged('bigint', String(value));
     case 'number':
+      if (Object.is(value, -0)) return tagged('number', '-0');
       return Number.isFinite(value) ? value : tagged('number', String(value));
     case 'function':
     case 'symbol':
-      return tagged('unsupported', typeof value);
+      return otherwise(typeof value);
     case 'object':
-      return value === null ? null : encodeObject(value);
+      return value === null ? null : encodeObject(value, otherwise);
     default:
       return value;
   }
 }
 
-function encodeObject(value: object): unknown {
+function encodeObject(value: object, otherwise: Otherwise): unknown {
   if (value instanceof Uint8Array) return tagged('bytes', toBase64(value));
   if (value instanceof Date) return tagged('date', Number.isNaN(value.getTime()) ? null : value.toISOString());
-  if (Array.isArray(value)) return value.map(encode);
-  const entries = Object.fromEntries(Object.entries(value).map(([name, one]) => [name, encode(one)]));
+  if (Array.isArray(value)) return value.map((one) => encodeBy(one, otherwise));
+  const kind = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  if (OTHERS.has(kind) || ArrayBuffer.isView(value)) return otherwise(kind);
+  const entries = Object.fromEntries(Object.entries(value).map(([name, one]) => [name, encodeBy(one, otherwise)]));
   return '$' in entries ? tagged('object', entries) : entries;
 }
 
@@ -48,13 +58,30 @@ export function decode(value: unknown): unknown {
     case 'object':
       return decodeEntries(inner as object);
     default:
-      throw new GlyphError('GC_BAD_VALUE', `A ${String(inner)} cannot be sent over a channel`);
+      return refused(String(inner));
   }
 }
 
 /** Own properties whatever their names are, `__proto__` too. */
 const decodeEntries = (value: object): object =>
   Object.fromEntries(Object.entries(value).map(([name, one]) => [name, decode(one)]));
+
+/** What structured clones may be that has no properties to tell it by. */
+const OTHERS: ReadonlySet<string> = new Set([
+  'Map',
+  'Set',
+  'RegExp',
+  'Error',
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'Blob',
+]);
+
+const unsupported: Otherwise = (kind) => tagged('unsupported', kind);
+
+const refused: Otherwise = (kind) => {
+  throw new GlyphError('GC_BAD_VALUE', `A ${kind} cannot be sent over a channel of texts`);
+};
 
 const tagged = (tag: string, value: unknown): object => ({ $: tag, v: value });
 

@@ -66,6 +66,8 @@ class InProcessSource implements LiveSource {
     const { tableOrQuery, filter, params, initial, debounce } = request;
     let stop = (): void => undefined;
     try {
+      if (filter !== undefined && typeof filter !== 'string')
+        throw new GlyphError('GC_BAD_ARGUMENT', 'The filter of a watch is a text, such as "status = ?"');
       const watcher = this.#db.watch(tableOrQuery, filter ?? params, filter === undefined ? undefined : params);
       stop = () => watcher[Symbol.dispose]();
       const handler: EventHandler = (events, { from, to, reset }) =>

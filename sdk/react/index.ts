@@ -9,6 +9,8 @@ export { GlyphCaseProvider } from './provider.ts';
 export type { GlyphCaseProviderProps } from './provider.ts';
 export { QuerySnapshot } from './query-snapshot.ts';
 export { serveLiveSource } from './serve.ts';
+export type { ServeOptions } from './serve.ts';
+export type { ChannelRequest } from './wire.ts';
 export type { Timers } from './timers.ts';
 export { useAction } from './use-action.ts';
 export type { ActionState } from './use-action.ts';

@@ -54,6 +54,8 @@ export interface WatchListener {
   readonly changed: (events: ChangeEvent[], batch: WatchBatch) => void;
   /** It cannot be watched, or no longer. */
   readonly failed: (error: GlyphError) => void;
+  /** It is watched anew after it failed, from now on. */
+  readonly restored?: () => void;
 }
 
 /** Where components get their data from. */

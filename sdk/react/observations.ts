@@ -116,6 +116,7 @@ class Observation {
     };
   }
 
+  /** @throws what a listener threw, after all of them were told */
   #tell(state: QueryState): void {
     if (isSame(this.state, state)) return;
     this.state = state;
@@ -124,7 +125,16 @@ class Observation {
       this.#waiting = undefined;
       if (this.#listeners.size === 0) this.#closeLater(this.#keep);
     }
-    for (const listener of [...this.#listeners]) listener();
+    const thrown: unknown[] = [];
+    for (const listener of [...this.#listeners]) {
+      if (!this.#listeners.has(listener)) continue;
+      try {
+        listener();
+      } catch (error) {
+        thrown.push(error);
+      }
+    }
+    if (thrown.length > 0) throw thrown[0];
   }
 
   #closeLater(ms: number): void {

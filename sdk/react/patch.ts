@@ -4,6 +4,7 @@
  * Invariant: `patched(before, patchOf(before, after))` has the rows of `after`, and those of `before` in it are the same objects.
  */
 import type { Row } from '../../kernel/database/types.ts';
+import { encode } from './codec.ts';
 
 /** Rows of the result before, `[from, count]`, or rows that are new. */
 export type Piece = { readonly copy: readonly [from: number, count: number] } | { readonly rows: readonly Row[] };
@@ -33,6 +34,23 @@ export const patched = (before: readonly Row[], pieces: readonly Piece[]): reado
       'rows' in piece ? piece.rows : before.slice(piece.copy[0], piece.copy[0] + piece.copy[1]),
     ),
   );
+
+/** A result that came as a whole: rows that are as they were are the same objects, and so is the result. */
+export function kept(before: readonly Row[], rows: readonly Row[]): readonly Row[] {
+  if (before.length === 0) return Object.freeze(rows);
+  const known = new Map<string, Row[]>();
+  for (const row of before.toReversed()) {
+    const code = codeOf(row);
+    const same = known.get(code);
+    if (same === undefined) known.set(code, [row]);
+    else same.push(row);
+  }
+  const after = rows.map((row) => known.get(codeOf(row))?.pop() ?? row);
+  const isSame = after.length === before.length && after.every((row, index) => row === before[index]);
+  return isSame ? before : Object.freeze(after);
+}
+
+const codeOf = (row: Row): string => JSON.stringify(encode(row));
 
 /** Joins what stands next to each other. */
 class Pieces {

@@ -1,8 +1,10 @@
 /**
  * Serves a source to whoever holds the other end of a channel: first the rows, then what changes in them.
  *
- * Invariants: nothing but SELECTs, watches and actions can be asked for; when the channel closes nothing stays open.
+ * Invariants: nothing but SELECTs, watches and actions can be asked for, and of these what is allowed; when the channel closes
+ * nothing stays open; a client is never left with rows that nobody keeps current without being told.
  */
+import { GlyphError } from '../../kernel/errors.ts';
 import type { Row } from '../../kernel/database/types.ts';
 import { Line } from './channel.ts';
 import type { Channel } from './channel.ts';
@@ -11,13 +13,22 @@ import type { LiveDatabase } from './in-process.ts';
 import { listenerError } from './live-source.ts';
 import type { LiveQuery, LiveSource } from './live-source.ts';
 import { patchOf } from './patch.ts';
-import { readToHost, toWireError } from './wire.ts';
-import type { ToClient, ToHost } from './wire.ts';
+import { readToHost, toWireError, unsendable } from './wire.ts';
+import type { ChannelRequest, ToClient, ToHost } from './wire.ts';
+
+export interface ServeOptions {
+  /**
+   * Asked about each query, watch and action; only `true` allows it, and what it throws refuses it. The client's query is an
+   * error with the code GC_PERMISSION then. @defaultValue everything is allowed
+   */
+  readonly allow?: (request: ChannelRequest) => boolean;
+}
 
 /**
  * Serves a database to the other end of a channel, where {@link connectLiveSource} makes a source of it. Gives whoever holds
- * that end the right to run any SELECT and to dispatch any action, and no other: hand it only to whom you would show the
- * whole database. Call what it returns to stop.
+ * that end the right to run any SELECT and to dispatch any action, and no other: without `allow`, hand it only to whom you would
+ * show the whole database. Call what it returns to stop; the client is told.
+ * @throws GC_BAD_ARGUMENT for what is no channel, GC_BAD_OPTION
  * @example
  * ```ts
  * const { port1, port2 } = new MessageChannel();
@@ -25,53 +36,79 @@ import type { ToClient, ToHost } from './wire.ts';
  * worker.postMessage({ port: port2 }, [port2]);
  * ```
  */
-export function serveLiveSource(from: LiveDatabase | LiveSource, channel: Channel): () => void {
-  const server = new Server('observe' in from ? from : liveSource(from), channel);
-  return () => server.close();
+export function serveLiveSource(
+  from: LiveDatabase | LiveSource,
+  channel: Channel,
+  { allow }: ServeOptions = {},
+): () => void {
+  if (typeof from !== 'object' || (from as object | null) === null)
+    throw new GlyphError('GC_BAD_ARGUMENT', 'serveLiveSource() takes a database or a source, and a channel');
+  if (allow !== undefined && typeof allow !== 'function')
+    throw new GlyphError('GC_BAD_OPTION', 'serveLiveSource(): "allow" is a function');
+  const server = new Server('observe' in from ? from : liveSource(from), channel, allow);
+  return () => server.stop();
+}
+
+/** Something a client observes or watches. */
+interface Kept {
+  readonly stop: () => void;
+  /** What was sent did not arrive. */
+  readonly unsent?: () => void;
 }
 
 class Server {
   readonly #source: LiveSource;
+  readonly #allow: ServeOptions['allow'];
   readonly #line: Line;
   /** What is observed and watched, by the client's id. */
-  readonly #open = new Map<number, () => void>();
+  readonly #open = new Map<number, Kept>();
+  #isOver = false;
 
-  constructor(source: LiveSource, channel: Channel) {
+  constructor(source: LiveSource, channel: Channel, allow: ServeOptions['allow']) {
     this.#source = source;
+    this.#allow = allow;
     this.#line = new Line(channel, {
       receive: (message) => {
         const read = readToHost(message);
         if (read !== undefined) this.#receive(read);
       },
-      closed: () => this.close(),
+      closed: () => this.#close(),
+      unsent: (message, error) => this.#unsent(message as ToClient, error),
     });
   }
 
-  close(): void {
-    for (const stop of this.#open.values()) stop();
+  stop(): void {
+    if (this.#isOver) return;
+    this.#close(() => this.#line.end([{ type: 'closed', id: 0 } satisfies ToClient]));
+  }
+
+  #close(end = (): void => this.#line.close()): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const { stop } of this.#open.values()) stop();
     this.#open.clear();
-    this.#line.close();
+    end();
   }
 
   #receive(message: ToHost): void {
     const { id } = message;
     try {
+      this.#check(message);
       switch (message.type) {
         case 'release':
-          this.#open.get(id)?.();
+          this.#open.get(id)?.stop();
           this.#open.delete(id);
           break;
         case 'observe':
           this.#keep(id, this.#send(id, this.#source.observe(message.target)));
           break;
         case 'watch':
-          this.#keep(
-            id,
-            this.#source.watch(message.request, {
+          this.#keep(id, {
+            stop: this.#source.watch(message.request, {
               changed: (events, batch) => this.#say({ type: 'events', id, events, batch }),
               failed: (error) => this.#fail(id, error),
             }),
-          );
+          });
           break;
         default:
           this.#answer(id, this.#source[message.type](message.action, message.payload));
@@ -81,27 +118,39 @@ class Server {
     }
   }
 
-  #keep(id: number, stop: () => void): void {
-    this.#open.get(id)?.();
-    this.#open.set(id, stop);
+  /** @throws GC_PERMISSION */
+  #check(message: ToHost): void {
+    if (message.type === 'release' || this.#allow === undefined) return;
+    const { id: _id, ...request } = message;
+    // A promise is no answer.
+    if ((this.#allow(request) as unknown) === true) return;
+    throw new GlyphError('GC_PERMISSION', `The host does not allow this over the channel: ${nameOf(request)}`, {
+      hint: 'What may be asked is decided by the `allow` that the host gave to serveLiveSource().',
+    });
+  }
+
+  #keep(id: number, kept: Kept): void {
+    this.#open.get(id)?.stop();
+    this.#open.set(id, kept);
   }
 
   /** Sends a query's states; what it sent last stays its basis for the next. */
-  #send(id: number, query: LiveQuery): () => void {
+  #send(id: number, query: LiveQuery): Kept {
     let sent: readonly Row[] | undefined;
     const send = (): void => {
       const { status, rows, error } = query.getSnapshot();
       if (status === 'pending') return;
-      if (error !== undefined) this.#fail(id, error);
-      else if (sent === undefined) this.#say({ type: 'rows', id, rows });
-      else this.#say({ type: 'patch', id, pieces: patchOf(sent, rows) });
+      const before = sent;
       sent = error === undefined ? rows : undefined;
+      if (error !== undefined) this.#fail(id, error);
+      else if (before === undefined) this.#say({ type: 'rows', id, rows });
+      else this.#say({ type: 'patch', id, pieces: patchOf(before, rows) });
     };
     // What failed for others before is tried again for whoever asks now.
     if (query.getSnapshot().status === 'error') query.retry();
     const stop = query.subscribe(send);
     send();
-    return stop;
+    return { stop, unsent: () => (sent = undefined) };
   }
 
   #answer(id: number, answer: Promise<unknown>): void {
@@ -110,11 +159,28 @@ class Server {
       .catch((error: unknown) => this.#fail(id, listenerError(error)));
   }
 
+  /** What the client has is not what it should have, so all of it is sent next time. */
+  #unsent({ type, id }: ToClient, error: unknown): void {
+    this.#open.get(id)?.unsent?.();
+    if (type !== 'failed') this.#fail(id, unsendable(error));
+  }
+
   #fail(id: number, error: unknown): void {
     this.#say({ type: 'failed', id, error: toWireError(error) });
   }
 
   #say(message: ToClient): void {
     this.#line.send(message);
+  }
+}
+
+function nameOf(request: ChannelRequest): string {
+  switch (request.type) {
+    case 'observe':
+      return 'sql' in request.target ? request.target.sql : `a row of ${request.target.table}`;
+    case 'watch':
+      return `watching ${request.request.tableOrQuery}`;
+    default:
+      return `the action ${request.action}`;
   }
 }

@@ -60,6 +60,9 @@ export function useWatch<T = Row>(
       failed: (problem) => {
         if (!isOver) setError(problem);
       },
+      restored: () => {
+        if (!isOver) setError(undefined);
+      },
     });
     return () => {
       isOver = true;

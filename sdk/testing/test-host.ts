@@ -14,7 +14,8 @@ import type { KernelHooks } from '../../kernel/hooks.ts';
 import { createKernel } from '../../kernel/kernel.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { PluginHost } from '../../kernel/plugins/host.ts';
-import type { Disposer, Duration, PluginDefinition, PluginReport } from '../../kernel/plugins/types.ts';
+import type { Bus, Duration, PluginDefinition, PluginReport } from '../../kernel/plugins/types.ts';
+import type { Services } from '../services.ts';
 import { VERSION } from '../version.ts';
 import { createHostClock, isMovable } from './host-clock.ts';
 import { HostRecorder } from './host-recorder.ts';
@@ -63,9 +64,12 @@ export interface TestHost extends AsyncDisposable {
   /** Stops a plugin and forgets it. Resolves to what failed on the way. @throws GC_NO_SUCH_PLUGIN */
   unload(name: string): Promise<readonly Error[]>;
   /** A service of a loaded plugin. @throws GC_NO_SERVICE */
+  use<Name extends keyof Services>(service: Name): Services[Name];
   use<Service>(service: string): Service;
-  on(channel: string, listener: (payload: never) => unknown): Disposer;
-  emit(channel: string, payload: unknown): number;
+  /** Listens to an event, as a plugin would. */
+  on: Bus['on'];
+  /** Tells all who listen to an event, as a plugin would. Returns how many they were. */
+  emit: Bus['emit'];
   /** Runs a script in a transaction of the host's own. @throws GC_SQL and its kin */
   run(sql: string): void;
   /** Moves the clock on, firing what falls due, and settles. @throws GC_NOT_SUPPORTED when the clock is not the test's */
@@ -183,12 +187,12 @@ export class KernelTestHost implements TestHost {
     return this.plugins.use<Service>(service);
   }
 
-  on(channel: string, listener: (payload: never) => unknown): Disposer {
-    return this.kernel.bus.on(channel, listener);
+  get on(): Bus['on'] {
+    return (channel, listener) => this.kernel.bus.on(channel, listener);
   }
 
-  emit(channel: string, payload: unknown): number {
-    return this.kernel.bus.emit(channel, payload);
+  get emit(): Bus['emit'] {
+    return (channel, payload) => this.kernel.bus.emit(channel, payload);
   }
 
   run(sql: string): void {

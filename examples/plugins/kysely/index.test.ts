@@ -24,8 +24,6 @@ test('keeps the contract of plugins', async () => {
       const { db, watch } = service(host);
       watch(db.selectFrom('orders').selectAll(), () => undefined);
       await db.insertInto('orders').values({ customer: 'Ann', total: 1 }).execute();
-      // The capsule writes down a second later how far subscribers are; its timer would be counted as ours.
-      await host.advance('2s');
     },
   });
   expect(report.ok).toBe(true);

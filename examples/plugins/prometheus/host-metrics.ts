@@ -5,14 +5,7 @@
  * the change log itself, from where the last count ended.
  */
 import { statSync } from 'node:fs';
-import type {
-  CapsuleService,
-  CapsuleStats,
-  LiveService,
-  PluginContext,
-  PluginStateChange,
-  SkillsService,
-} from 'glyphcase/sdk';
+import type { CapsuleService, CapsuleStats, LiveService, PluginContext, SkillsService } from 'glyphcase/sdk';
 import type { CounterMetric, Metrics } from './metrics.ts';
 
 /** What is carried over to the next instance beside the metrics. */
@@ -21,10 +14,9 @@ export interface Progress {
   countedTo: number | undefined;
   /** Totals of services as they were read last. */
   readonly totals: Map<string, number>;
-  readonly plugins: Map<string, string>;
 }
 
-export const newProgress = (): Progress => ({ countedTo: undefined, totals: new Map(), plugins: new Map() });
+export const newProgress = (): Progress => ({ countedTo: undefined, totals: new Map() });
 
 /** One row per table, operation and source, of a range of the log. */
 const COUNT = `SELECT table_name AS "table", operation, source, count(*) AS changes
@@ -54,7 +46,7 @@ function define(metrics: Metrics, prefix: string) {
     liveQueries: gauge('live_queries', 'Different queries that are kept current.'),
     liveRuns: counter('live_query_runs_total', 'Runs of live queries, whole or in part.'),
     skills: gauge('skills', 'Skills by state.', 'state'),
-    plugins: gauge('plugins', 'Plugins by state, as far as their states were seen to change.', 'state'),
+    plugins: gauge('plugins', 'Plugins by state.', 'state'),
     reactions: metrics.histogram(`${prefix}reaction_seconds`, 'Time of one call of on_data_changed.', ['skill']),
     slow: counter('slow_statements_total', 'Statements that took as long as slowQueryMs, or longer.'),
     bytes: gauge('database_bytes', 'Size of the database file.'),
@@ -80,23 +72,20 @@ export class HostMetrics {
   listen(): void {
     const ctx = this.#ctx;
     const { reactions, slow } = this.#define;
-    ctx.onService<CapsuleService>('capsule', (capsule) => {
+    ctx.onService('capsule', (capsule) => {
       this.#capsule = capsule;
       this.#progress.countedTo ??= capsule.end;
       return () => (this.#capsule = undefined);
     });
-    ctx.onService<LiveService>('live', (live) => {
+    ctx.onService('live', (live) => {
       this.#live = live;
       return () => (this.#live = undefined);
     });
-    ctx.onService<SkillsService>('skills', (skills) => {
+    ctx.onService('skills', (skills) => {
       this.#skills = skills;
       return () => (this.#skills = undefined);
     });
-    ctx.on('plugin:state', ({ id, to }: PluginStateChange) => void this.#progress.plugins.set(id, to));
-    ctx.on('skill:reacted', ({ id, ms }: { readonly id: string; readonly ms: number }) =>
-      reactions.observe(ms / 1000, { skill: id }),
-    );
+    ctx.on('skill:reacted', ({ id, ms }) => reactions.observe(ms / 1000, { skill: id }));
     ctx.on('statement:slow', () => slow.inc());
     ctx.every(COUNT_EVERY, () => this.#countChanges());
   }
@@ -117,7 +106,8 @@ export class HostMetrics {
       skills.set(count, { state });
     }
     plugins.clear();
-    for (const [state, count] of tally([...this.#progress.plugins.values()])) plugins.set(count, { state });
+    for (const [state, count] of tally(this.#ctx.plugins.list().map((plugin) => plugin.state)))
+      plugins.set(count, { state });
   }
 
   #countChanges(): void {

@@ -67,7 +67,7 @@ test('tells how far delivery is, and what events tell of skills, plugins and sta
   await host.load({ name: 'other', version: '1.0.0', requires: { capsule: '^1.0.0' }, activate: () => undefined });
   watchOrders(host);
   host.run('INSERT INTO orders (total) VALUES (1), (2), (3)');
-  host.emit('skill:reacted', { id: 'totals', events: 2, ms: 3 });
+  host.emit('skill:reacted', { id: 'totals', events: [], ms: 3 });
   host.emit('statement:slow', { sql: 'SELECT 1', ms: 200 });
   const text = await metrics(host).render();
   for (const line of [

@@ -1,25 +1,29 @@
 /**
  * `glyphcase plugin check`: runs a plugin through the contract that every plugin has to keep, and says what fails.
  *
- * Invariant: what the plugin does by itself (output, promises that reject unheard, timers it leaves) neither ends the check
- * nor gets into its result.
+ * Invariant: it ends, and says why, whatever the plugin does.
  */
 import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
+import { parseDuration } from '../../../kernel/durations.ts';
 import { messageOf } from '../../../kernel/errors.ts';
-import type { PluginDefinition } from '../../../kernel/plugins/types.ts';
-import type { PluginContractReport } from '../../testing/index.ts';
 import { Failure, UsageError } from '../errors.ts';
 import { examples } from '../options.ts';
 import { printPrettyJson } from '../output.ts';
-import { printCheckReport } from '../plugin-check-report.ts';
-import type { MissingService, PluginCheckReport } from '../plugin-check-report.ts';
+import { brokenOffReport, printBrokenOff, printCheckReport } from '../plugin-check-report.ts';
 
 interface CheckOptions {
   readonly config?: string;
   readonly schema?: string;
+  readonly timeout: number;
   readonly json?: true;
 }
+
+/** As long as the plugin host waits for `activate`. */
+const TIMEOUT = '10s';
+/** Below this the check would take its own work for the plugin's, in ms. */
+const SHORTEST_MS = 500;
 
 export function addPluginCheck(plugin: Command): void {
   plugin
@@ -32,6 +36,11 @@ export function addPluginCheck(plugin: Command): void {
     .argument('<path>', 'file or folder of the plugin')
     .option('--config <json>', 'its options, when it cannot run with its defaults')
     .option('--schema <file>', 'SQL to run first: the tables it works with')
+    .addOption(
+      new Option('--timeout <duration>', 'how long its code may run without a pause before it counts as hung')
+        .argParser(duration)
+        .default(parseDuration(TIMEOUT, '--timeout'), TIMEOUT),
+    )
     .option('--json', 'the report as JSON')
     .addHelpText(
       'after',
@@ -43,71 +52,40 @@ export function addPluginCheck(plugin: Command): void {
     .action(check);
 }
 
-async function check(path: string, { config, schema, json }: CheckOptions): Promise<void> {
-  const given = config === undefined ? {} : { config: parsed(config) };
-  const sql = schema === undefined ? {} : { schema: readFileSync(schema, 'utf8') };
-  const report = await keepingApart(async (strays) => {
-    const [{ loadPluginFile }, { runPluginContract }] = await Promise.all([
-      import('../../plugin-files/load.ts'),
-      import('../../testing/index.ts'),
-    ]);
-    const { definition } = await loadPluginFile(path);
-    const missing = await missingServices(definition);
-    const contract = await runPluginContract(definition, { ...given, ...sql, throws: false });
-    return reportOf(path, contract, missing, strays);
-  });
-  if (json === true) printPrettyJson(report);
-  else printCheckReport(report);
-  if (!report.ok) throw new Failure();
+async function check(path: string, { config, schema, timeout, json }: CheckOptions): Promise<void> {
+  if (config !== undefined) assertJson(config);
+  // Before a process is started for it.
+  if (schema !== undefined) readFileSync(schema);
+  const { watchedCheck } = await import('../plugin-check-watch.ts');
+  const request = { path, ...(config === undefined ? {} : { config }), ...(schema === undefined ? {} : { schema }) };
+  const outcome = await watchedCheck(request, timeout);
+  if ('report' in outcome) {
+    if (json === true) printPrettyJson(outcome.report);
+    else printCheckReport(outcome.report);
+    if (outcome.report.ok) return;
+  } else {
+    const broken = brokenOffReport(path, outcome.brokenOff, timeout);
+    if (json === true) printPrettyJson(broken);
+    else printBrokenOff(broken);
+  }
+  throw new Failure();
 }
 
-function parsed(text: string): unknown {
+function assertJson(text: string): void {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
   } catch (error) {
     throw new UsageError(`--config is not JSON: ${messageOf(error)}`, 'For instance: --config \'{"port":8080}\'');
   }
 }
 
-const reportOf = (
-  file: string,
-  contract: PluginContractReport,
-  missing: readonly MissingService[],
-  strays: readonly string[],
-): PluginCheckReport => ({
-  ...contract,
-  file,
-  ok: contract.ok && strays.length === 0,
-  missing,
-  strays: [...new Set(strays)],
-});
-
-/** The services it requires that no built-in plugin provides in a version it takes. */
-async function missingServices({ name, requires = {} }: PluginDefinition): Promise<readonly MissingService[]> {
-  const [{ providerOf }, { default: semver }] = await Promise.all([
-    import('../../testing/providers.ts'),
-    import('semver'),
-  ]);
-  return Object.entries(requires).flatMap(([service, range]) => {
-    const provider = providerOf(service, range, {});
-    const version = provider?.name === name ? undefined : provider?.provides?.[service];
-    if (version === undefined) return [{ service, range }];
-    return semver.satisfies(version, range) ? [] : [{ service, range, builtin: version }];
-  });
-}
-
-/** Runs `fn` with what the plugin prints sent to stderr, and what it lets fail unheard gathered instead of fatal. */
-async function keepingApart<T>(fn: (strays: readonly string[]) => Promise<T>): Promise<T> {
-  const strays: string[] = [];
-  const stray = (error: unknown): void => void strays.push(messageOf(error));
-  const { stdout, stderr } = process;
-  const write = stdout.write.bind(stdout);
-  stdout.write = stderr.write.bind(stderr);
-  process.on('uncaughtException', stray).on('unhandledRejection', stray);
+function duration(text: string): number {
+  let ms: number;
   try {
-    return await fn(strays);
-  } finally {
-    stdout.write = write;
-    // The listeners stay: what the plugin has left running may still fail before the process has ended.
+    ms = parseDuration(/^\d+$/.test(text) ? Number(text) : text, '--timeout');
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
   }
+  if (ms >= SHORTEST_MS) return ms;
+  throw new InvalidArgumentError(`It must be ${SHORTEST_MS}ms or more.`);
 }

@@ -1,10 +1,9 @@
 /** `glyphcase plugin list`: the plugins in folders, and what a host would make of them. */
 import type { Command } from 'commander';
-import { GlyphError } from '../../../kernel/errors.ts';
 import type { Surveyed } from '../../plugin-files/survey.ts';
 import { examples, pluginsOption, repeated } from '../options.ts';
 import { print, printPrettyJson, printable, table } from '../output.ts';
-import { DEFAULT_PLUGINS, isFolder, shown } from '../paths.ts';
+import { assertFolder, DEFAULT_PLUGINS, isFolder, shown } from '../paths.ts';
 import { stateText } from '../states.ts';
 
 interface ListOptions {
@@ -36,12 +35,7 @@ export function addPluginList(plugin: Command): void {
 
 async function list({ plugins, packages = [], json }: ListOptions): Promise<void> {
   const folders = plugins ?? (packages.length === 0 || isFolder(DEFAULT_PLUGINS) ? [DEFAULT_PLUGINS] : []);
-  for (const folder of [...(plugins ?? []), ...packages]) {
-    if (isFolder(folder)) continue;
-    throw new GlyphError('GC_BAD_OPTION', `There is no folder ${shown(folder)} to take plugins from`, {
-      hint: 'Correct the path, or make the folder.',
-    });
-  }
+  for (const folder of [...(plugins ?? []), ...packages]) assertFolder(folder, 'plugins');
   const [{ survey }, { pluginPackages, pluginsIn }] = await Promise.all([
     import('../../plugin-files/survey.ts'),
     import('../../plugin-files/folders.ts'),

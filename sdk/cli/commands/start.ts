@@ -2,13 +2,11 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { GlyphError } from '../../../kernel/errors.ts';
 import type { GlyphCaseConfig } from '../../config.ts';
-import type { PluginFolder } from '../../plugin-files/options.ts';
 import type { FileConfig } from '../config-file.ts';
 import { untilStopped } from '../lifetime.ts';
 import { examples, pluginsOption, repeated, skillsOption } from '../options.ts';
-import { DEFAULT_DB, DEFAULT_SKILLS, isFolder, shown } from '../paths.ts';
+import { assertFolder, DEFAULT_DB, DEFAULT_SKILLS, isFolder, pluginFolder, shown } from '../paths.ts';
 import type { Reporter } from '../reporter.ts';
 
 interface StartOptions {
@@ -66,7 +64,7 @@ async function start(options: StartOptions): Promise<void> {
   const fromFile = options.config === undefined ? {} : await readConfigFile(options.config);
   const filename = options.db ?? fromFile.filename ?? DEFAULT_DB;
   const folders = skillFoldersOf(options, fromFile);
-  const plugins = [...(fromFile.plugins ?? []), ...pluginFoldersOf(options)];
+  const plugins = [...(fromFile.plugins ?? []), ...(options.plugins ?? []).map(pluginFolder)];
   // Stack traces of plugins then name the lines of their sources. In a program of somebody else's that is not ours to switch on.
   if (plugins.length > 0) process.setSourceMapsEnabled(true);
   const isNew = filename !== ':memory:' && !existsSync(filename);
@@ -108,17 +106,4 @@ function skillFoldersOf(options: StartOptions, fromFile: FileConfig): readonly s
   const named = options.skills ?? (skills === undefined || skills === false ? undefined : [skills.dir].flat());
   for (const folder of named ?? []) assertFolder(folder, 'skills');
   return named ?? [DEFAULT_SKILLS];
-}
-
-/** @throws GC_BAD_OPTION for a folder that is not there */
-function pluginFoldersOf({ plugins = [] }: StartOptions): readonly PluginFolder[] {
-  for (const folder of plugins) assertFolder(folder, 'plugins');
-  return plugins.map((dir) => ({ dir }));
-}
-
-function assertFolder(folder: string, what: string): void {
-  if (isFolder(folder)) return;
-  throw new GlyphError('GC_BAD_OPTION', `There is no folder ${shown(folder)} to take ${what} from`, {
-    hint: 'Correct the path, or make the folder.',
-  });
 }

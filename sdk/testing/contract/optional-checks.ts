@@ -6,8 +6,9 @@
  * `onService` that would tell it.
  */
 import { messageOf } from '../../../kernel/errors.ts';
-import type { PluginContext, PluginDefinition, ScopeReport } from '../../../kernel/plugins/types.ts';
+import type { PluginContext, PluginDefinition } from '../../../kernel/plugins/types.ts';
 import { providerOf } from '../providers.ts';
+import { labelsIn } from './census.ts';
 import { Trial, variant } from './trial.ts';
 import type { Subject } from './trial.ts';
 import type { Findings } from './types.ts';
@@ -43,7 +44,8 @@ function comesAndGoes(subject: Subject, service: string): Promise<readonly strin
     const inVain = new Set<string>();
     const { name } = await trial.start(noting(subject.definition, inVain)).then(({ id }) => ({ name: id }));
     const provider = providerFor(subject, service) as PluginDefinition;
-    const follows = labels(host.plugins.get(name)?.owns).includes(`onService ${service}`);
+    const owns = host.plugins.get(name)?.owns;
+    const follows = owns !== undefined && labelsIn(owns).includes(`onService ${service}`);
     host.begin(provider);
     await trial.wait(host.plugins.ready(), `loading who provides '${service}'`);
     await host.settled();
@@ -97,10 +99,6 @@ function noting(definition: PluginDefinition, inVain: Set<string>): PluginDefini
       return result;
     },
   });
-}
-
-function labels(report: ScopeReport | undefined): readonly string[] {
-  return report === undefined ? [] : [...report.owned, ...report.children.flatMap(labels)];
 }
 
 const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');

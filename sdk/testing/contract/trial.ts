@@ -114,7 +114,7 @@ export class Trial {
 
   /** What is registered now beyond what was before the plugin came, in sentences. */
   async left(when: string): Promise<readonly string[]> {
-    return surplus(this.#before, await census(this.host), when);
+    return surplus(this.#before, await census(this.host, this.subject.definition.name), when);
   }
 
   /** What was logged as an error so far, in sentences. */
@@ -146,7 +146,7 @@ export class Trial {
     const { plugins } = this.host;
     plugins.loadAll(providersFor(this.subject.definition, this.#standIns, () => false));
     await this.wait(plugins.ready(), 'loading what it requires');
-    this.#before = await census(this.host);
+    this.#before = await census(this.host, this.subject.definition.name);
   }
 }
 
