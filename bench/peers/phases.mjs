@@ -10,8 +10,8 @@ import { activeId, BULK, idOfUser, shuffled, task, tasks, TASKS, todoId, USERS }
 /** @typedef {import('./adapters/types.d.ts').Adapter} Adapter */
 
 const SAMPLES = 750;
-/** So many, because it takes hundreds of writes until V8 has compiled what they run. */
-const WARM_UP = 750;
+/** So many, because it takes thousands of writes until V8 has compiled what they run. */
+const WARM_UP = 2500;
 const OUTSIDE = 20;
 /** A peer that is slow is judged by fewer samples: ms for all of them. */
 const SAMPLING_LIMIT = Number(process.env.SAMPLING_LIMIT ?? 4000);
