@@ -229,7 +229,6 @@ export const MUTATIONS: readonly Mutation[] = [
   tally('three tables', 'more.length > 0 || occurrences.length > 2', 'false'),
   tally('HAVING', 'core.having !== undefined || ', ''),
   tally('aggregates of what counts', 'called.some((name) => aggregates.has(name)) || '),
-  tally('columns of what is counted', '!isOfOne(expression)', 'false'),
   tally('counts of the table that counts', 'counted.occurrence === joined', 'true'),
   fromLog('rows that count may change meanwhile', 'if (touched.of(tally.counting.name).length > 0) return undefined;'),
 ];

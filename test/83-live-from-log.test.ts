@@ -152,7 +152,17 @@ const READ: readonly (readonly [why: string, sql: string, changes: readonly stri
   [
     'a condition on what is counted',
     COUNTS.replace('GROUP', 'WHERE t.k > 2 GROUP'),
-    ['UPDATE tasks SET k = 9 WHERE user_id = 3', 'DELETE FROM tasks WHERE user_id = 4'],
+    ['UPDATE tasks SET k = 9 WHERE user_id = 3'],
+  ],
+  [
+    'a key that many share',
+    'SELECT u.team_id, count(t.id) FROM users u LEFT JOIN tasks t ON t.user_id = u.team_id GROUP BY u.team_id',
+    ['INSERT INTO tasks(id, user_id) VALUES (900, 3)'],
+  ],
+  [
+    'a sum of those that count',
+    COUNTS.replace('count', 'sum(u.v), count'),
+    ['INSERT INTO tasks(id, user_id) VALUES (900, 2)'],
   ],
   [
     'a column of what is counted',
@@ -190,11 +200,22 @@ const READ: readonly (readonly [why: string, sql: string, changes: readonly stri
 describe('read again, and right, is', () => {
   test.each(READ)('%s', async (_why, sql, changes) => {
     const query = watched(sql);
-    await query.rightly('UPDATE tasks SET v = 8, k = 1 WHERE id = 1', "UPDATE teams SET label = 'x' WHERE id = 1");
+    // From then on it is known how much of the log the rows show.
+    await query.rightly(
+      "UPDATE tasks SET user_id = 9, k = 5, v = 8, title = 'x', nick = 'x' WHERE id = 1",
+      "UPDATE teams SET label = 'x' WHERE id = 1",
+      "INSERT INTO tags VALUES ('x', 8)",
+    );
     const { live } = query.host;
     const { runs } = live.stats();
     await query.rightly(...changes);
     expect(live.stats().runs).toBeGreaterThan(runs);
+  });
+
+  test('a group of what is counted that had one row', async () => {
+    const query = watched(`${COUNTS}, t.k`);
+    await query.rightly('UPDATE tasks SET k = 1 WHERE user_id = 3');
+    await query.rightly('INSERT INTO tasks(id, user_id, k) VALUES (900, 3, 2)');
   });
 
   test('DISTINCT, of a key that is NULL twice', async () => {
