@@ -52,10 +52,12 @@ function exactValue(value: unknown): string {
   return typeof value === 'bigint' ? `bigint:${value}` : `${typeof value}:${JSON.stringify(value)}`;
 }
 
-/** What a program has that knows only what it was told. */
+/** What a program has that knows only what it was told. Linear in what is told: a cross join has millions of rows. */
 export class Replica {
   readonly #ordered: boolean;
-  rows: string[] = [];
+  #sequence: readonly string[] = [];
+  /** Without an order: how often there is each row. */
+  readonly #counts = new Map<string, number>();
   batches = 0;
   /** What was told that cannot be, as sentences. */
   readonly faults: string[] = [];
@@ -64,32 +66,55 @@ export class Replica {
     this.#ordered = ordered;
   }
 
+  get rows(): readonly string[] {
+    if (this.#ordered) return this.#sequence;
+    return [...this.#counts].flatMap(([row, count]) => Array<string>(count).fill(row));
+  }
+
   readonly handler = (events: ChangeEvent[], batch: Batch): void => {
     this.batches += 1;
-    if (batch.reset !== undefined) this.rows = [];
+    if (batch.reset !== undefined) {
+      this.#sequence = [];
+      this.#counts.clear();
+    }
     if (this.#ordered) this.#inOrder(events);
     else this.#asMultiset(events);
   };
 
   #asMultiset(events: readonly ChangeEvent[]): void {
-    for (const { oldData } of events)
-      if (oldData !== undefined) this.#take(this.rows.indexOf(exactly(oldData)), oldData);
-    for (const { newData } of events) if (newData !== undefined) this.rows.push(exactly(newData));
-  }
-
-  #inOrder(events: readonly ChangeEvent[]): void {
-    const going = events.filter((event) => event.oldData !== undefined);
-    for (const { oldData = {}, oldIndex = -1 } of going.toSorted((a, b) => (b.oldIndex ?? 0) - (a.oldIndex ?? 0)))
-      this.#take(this.rows[oldIndex] === exactly(oldData) ? oldIndex : -1, oldData);
-    for (const { newData, index = -1 } of events.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0))) {
+    for (const { oldData } of events) if (oldData !== undefined) this.#take(exactly(oldData));
+    for (const { newData } of events) {
       if (newData === undefined) continue;
-      if (index < 0 || index > this.rows.length) this.faults.push(`no place ${index} for ${exactly(newData)}`);
-      this.rows.splice(index, 0, exactly(newData));
+      const row = exactly(newData);
+      this.#counts.set(row, (this.#counts.get(row) ?? 0) + 1);
     }
   }
 
-  #take(at: number, row: Row): void {
-    if (at < 0) this.faults.push(`not there: ${exactly(row)}`);
-    else this.rows.splice(at, 1);
+  #take(row: string): void {
+    const count = this.#counts.get(row) ?? 0;
+    if (count === 0) this.faults.push(`not there: ${row}`);
+    else if (count === 1) this.#counts.delete(row);
+    else this.#counts.set(row, count - 1);
+  }
+
+  /** What goes, by its place before; then what comes, by its place after. */
+  #inOrder(events: readonly ChangeEvent[]): void {
+    const gone = new Set<number>();
+    for (const { oldData, oldIndex = -1 } of events) {
+      if (oldData === undefined) continue;
+      const row = exactly(oldData);
+      if (this.#sequence[oldIndex] !== row || gone.has(oldIndex)) this.faults.push(`not there: ${row}`);
+      gone.add(oldIndex);
+    }
+    const stay = this.#sequence.filter((_, index) => !gone.has(index));
+    const after: string[] = [];
+    let taken = 0;
+    for (const { newData, index = -1 } of events.toSorted((a, b) => (a.index ?? 0) - (b.index ?? 0))) {
+      if (newData === undefined) continue;
+      while (after.length < index && taken < stay.length) after.push(stay[taken++] as string);
+      if (after.length !== index) this.faults.push(`no place ${index} for ${exactly(newData)}`);
+      after.push(exactly(newData));
+    }
+    this.#sequence = [...after, ...stay.slice(taken)];
   }
 }

@@ -142,7 +142,7 @@ export function collector(): Collected & { readonly handler: (events: ChangeEven
       batches.length = 0;
     },
     handler(some, batch) {
-      events.push(...some);
+      for (const event of some) events.push(event);
       batches.push({ events: some, batch });
     },
   };

@@ -67,7 +67,8 @@ export class Parts {
   all(): ResultRow[] {
     const all: ResultRow[] = [];
     for (const rows of this.#rows.values()) {
-      if (Array.isArray(rows)) all.push(...(rows as readonly ResultRow[]));
+      // One by one: as arguments of one call, many rows would not fit on the stack.
+      if (Array.isArray(rows)) for (const row of rows as readonly ResultRow[]) all.push(row);
       else all.push(rows as ResultRow);
     }
     return all;

@@ -73,7 +73,7 @@ function mergedAtOnce(
     }
     next.push(row);
   });
-  next.push(...waiting.slice(taken));
+  for (; taken < waiting.length; taken += 1) next.push(waiting[taken] as ResultRow);
   const values = next.map((row) => row.values);
   return risingFrom(values, terms) === values.length ? next : undefined;
 }
