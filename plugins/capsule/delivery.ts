@@ -77,9 +77,9 @@ export class Delivery {
     this.#goOn(subscriber, this.cursorOf(subscriber));
   }
 
-  remove(id: string): Subscriber | undefined {
+  remove(id: string): void {
     const subscriber = this.#all.get(id);
-    if (subscriber === undefined) return undefined;
+    if (subscriber === undefined) return;
     subscriber.at = this.cursorOf(subscriber);
     subscriber.state = 'closed';
     subscriber.timer?.cancel();
@@ -89,7 +89,6 @@ export class Delivery {
     group?.delete(subscriber);
     if (group?.size === 0) this.#byWatcher.delete(subscriber.watcherId);
     this.#settle();
-    return subscriber;
   }
 
   /** Gives `(position, to]`, as it was routed, to everybody who is live. Undefined when nothing is left to wait for. */

@@ -223,8 +223,11 @@ function resolveCandidates(
 }
 
 const removed = ({ seq, logSeq, layout, old }: Candidate): LoggedChange => ({
-  ...{ seq, logSeq, layout, old },
+  seq,
+  logSeq,
+  layout,
   op: OP.delete,
+  old,
   now: undefined,
   hidden: true,
 });

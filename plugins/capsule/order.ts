@@ -79,9 +79,7 @@ function complete(all: readonly Steps[]): readonly number[] | undefined {
   let from = 0;
   for (let tries = 2 * all.length + MANY; left.length > 0; tries -= 1) {
     if (tries === 0) return undefined;
-    const at = left.findIndex(
-      (index, place) => place >= from && (all[index] as Steps).every((step) => holds(states, step)),
-    );
+    const at = firstThatFits(all, left, states, from);
     if (at >= 0) {
       const [index] = left.splice(at, 1) as [number];
       taken.push({ index, at, undo: (all[index] as Steps).map((step) => take(states, step)) });
@@ -103,12 +101,16 @@ function asFarAsItGoes(all: readonly Steps[]): readonly number[] {
   const left = all.map((_, index) => index);
   const ordered: number[] = [];
   while (left.length > 0) {
-    const found = left.findIndex((index) => (all[index] as Steps).every((step) => holds(states, step)));
-    const [index] = left.splice(Math.max(found, 0), 1) as [number];
+    const [index] = left.splice(Math.max(firstThatFits(all, left, states), 0), 1) as [number];
     for (const step of all[index] as Steps) take(states, step);
     ordered.push(index);
   }
   return ordered;
+}
+
+/** Where in `left` the first change stands that finds the rows as they are now; -1 when there is none. */
+function firstThatFits(all: readonly Steps[], left: readonly number[], states: States, from = 0): number {
+  return left.findIndex((index, place) => place >= from && (all[index] as Steps).every((step) => holds(states, step)));
 }
 
 /** Makes the step; what it returns takes it back. */

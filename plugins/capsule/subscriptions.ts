@@ -65,10 +65,9 @@ export class Subscriptions {
 
   unsubscribe(id: string): void {
     const { db, registry, delivery } = this.#options;
-    const subscriber = delivery.remove(id);
+    const subscriber = delivery.get(id);
     if (subscriber === undefined) return;
-    this.#entries.get(id)?.release();
-    this.#entries.delete(id);
+    this.#leave(id);
     const { watcherId } = subscriber;
     db.deferWrite(() => registry.removeSubscription(id, watcherId));
   }
@@ -82,12 +81,16 @@ export class Subscriptions {
       return;
     }
     const cursor = delivery.cursorOf(subscriber);
-    delivery.remove(id);
-    this.#entries.get(id)?.release();
-    this.#entries.delete(id);
+    this.#leave(id);
     if (cursor > subscriber.stored && subscriber.reset === undefined) {
       db.deferWrite(() => registry.moveCursor(id, cursor));
     }
+  }
+
+  #leave(id: string): void {
+    this.#options.delivery.remove(id);
+    this.#entries.get(id)?.release();
+    this.#entries.delete(id);
   }
 
   unsubscribeAll(watcher: Watcher): void {

@@ -9,6 +9,7 @@ import { quoteName } from '../../sdk/plugin.ts';
 import type { Database } from '../../sdk/plugin.ts';
 import { identity, sameImage, sameKey } from './images.ts';
 import type { LoggedChange } from './images.ts';
+import { OP } from './triggers.ts';
 
 /** A row that a trigger saw to be in the way. */
 export type InTheWay = Pick<LoggedChange, 'seq' | 'layout'> & { readonly old: NonNullable<LoggedChange['old']> };
@@ -26,7 +27,7 @@ export function isGoneUntold(
   later: () => readonly LoggedChange[],
 ): boolean {
   const since = changes.filter(({ seq, layout }) => seq > row.seq && layout.table === row.layout.table);
-  if (!since.some(({ op }) => op === 3)) return false;
+  if (!since.some(({ op }) => op === OP.delete)) return false;
   const known = wasThere(row, since);
   if (known !== undefined) return !known;
   const isThere = lookedUp(row, db);
