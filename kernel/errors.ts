@@ -13,8 +13,7 @@ export const ERRORS = {
   GC_BAD_VALUE: 'Bind numbers, bigints, strings, booleans, null, Date, Uint8Array, plain objects or arrays.',
   GC_CLOSED: 'The database, plugin or handle was closed; open it again before use.',
   // --- database
-  GC_NODE_VERSION:
-    'Install Node.js 22.18 or newer (https://nodejs.org), or run the project through its pinned `node` package.',
+  GC_NODE_VERSION: 'Install Node.js 22.18 or newer (https://nodejs.org), and run the program with that.',
   GC_NOT_A_DATABASE: 'Point GlyphCase at a SQLite file, or at a new file name.',
   GC_CANNOT_OPEN: 'Check that the folder exists and that this user may read and write it.',
   GC_READ_ONLY: 'GlyphCase keeps its log in the file, so it needs to write; make the file and its folder writable.',
@@ -38,6 +37,7 @@ export const ERRORS = {
   GC_NO_SUCH_WATCHER: 'Pass a watcher returned by watch(), or its id.',
   GC_HANDLER_FAILED: 'A subscriber threw; the batch is delivered again after a pause when the subscription is durable.',
   GC_CASCADE: 'Reactions trigger each other without end; make one of them write only when something really changes.',
+  GC_TOO_MANY: 'End some of what is open or under way, or raise the limit that is named.',
   GC_NOT_SUPPORTED: 'This part is not available here; the message says what is.',
   // --- plugins
   GC_BAD_PLUGIN: 'Correct the plugin definition; docs/plugins.md shows a complete one.',

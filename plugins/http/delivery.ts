@@ -10,7 +10,7 @@ import { decode } from './json.ts';
 import type { AnsweredRow, OutboxStore } from './store.ts';
 
 /** The global that gets the answers nobody else is there for. */
-export const FALLBACK = 'on_http_response';
+const FALLBACK = 'on_http_response';
 /** Larger ones a skill decodes itself, if it wants to. */
 const MAX_JSON = 262_144;
 

@@ -12,7 +12,7 @@ import type { Actions } from './runtime.ts';
 
 /** Actions that one transaction may dispatch, and what all their payloads may hold: characters, and values of other kinds. */
 export const MAX_ACTIONS = 50_000;
-export const MAX_PAYLOAD = 16 * 1024 * 1024;
+const MAX_PAYLOAD = 16 * 1024 * 1024;
 
 interface Waiting {
   readonly action: string;

@@ -44,7 +44,7 @@ function lackOf(peer: Peer | undefined, range: string): string | undefined {
 }
 
 /** The ids of a circle that begins and ends with `start`; undefined when it is in none. */
-export function cycleThrough(
+function cycleThrough(
   start: string,
   dependencies: Readonly<Record<string, string>>,
   find: FindPeer,

@@ -6,8 +6,8 @@
 import { GlyphError, isOutside } from '../../sdk/plugin.ts';
 
 /** Failures in a row after which a skill is quarantined. */
-export const MAX_FAILURES = 5;
-const FIRST_PAUSE_MS = 1000;
+const MAX_FAILURES = 5;
+export const FIRST_PAUSE_MS = 1000;
 /** No second attempt mends these: the files must change. */
 const FINAL = new Set<string>([
   'GC_BAD_MANIFEST',

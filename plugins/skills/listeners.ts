@@ -126,6 +126,7 @@ export class Listeners {
       throw error;
     }
   }
+
   #handle(id: string, heard: Heard): LuaValue {
     const { usable, heir } = this.#options;
     const entry = this.#entries.get(id);

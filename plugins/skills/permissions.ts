@@ -42,7 +42,7 @@ const coversName = (list: readonly string[], name: string): boolean => list.incl
  * Whether a list of hosts covers one of a manifest: `*.example.com` all below example.com, a name without a port all its ports, `*`
  * every name that is not the machine's own. Addresses and `localhost` are covered only by themselves.
  */
-export function coversHost(list: readonly string[], host: string): boolean {
+function coversHost(list: readonly string[], host: string): boolean {
   const wanted = host.toLowerCase();
   const name = wanted.replace(/:\d+$/, '');
   const isName = isIP(name.replace(/^\[|\]$/g, '')) === 0 && !/(^|\.)localhost$/.test(name);

@@ -8,7 +8,7 @@
 import { GlyphError, isOutside, messageOf, Operations } from '../../sdk/plugin.ts';
 import type { UnitState } from '../../sdk/plugin.ts';
 import { activate, stop } from './activation.ts';
-import { afterFailedStart, pauseAfter } from './failures.ts';
+import { afterFailedStart, FIRST_PAUSE_MS, pauseAfter } from './failures.ts';
 import { readFolder } from './folder.ts';
 import type { SkillFolder } from './folder.ts';
 import { readManifest } from './manifest.ts';
@@ -31,6 +31,8 @@ interface RefreshOptions {
   readonly force?: boolean;
 }
 
+const QUIETLY: RefreshOptions = { again: true, quietly: true };
+
 export class Skill {
   readonly id: string;
   readonly dir: string;
@@ -43,12 +45,14 @@ export class Skill {
   #blocked = false;
   #gone = false;
 
-  constructor(runtime: Runtime, id: string, dir: string) {
+  /** @param after begins when this has ended: a predecessor of its id may still be on its way out */
+  constructor(runtime: Runtime, id: string, dir: string, after?: Promise<void>) {
     this.#runtime = runtime;
     this.id = id;
     this.dir = dir;
     this.#status = new Status(id, runtime);
-    this.#retry = new Retry(runtime.ctx.clock, () => void this.refresh(true));
+    this.#retry = new Retry(runtime.ctx.clock, () => void this.#enqueue(() => this.#refresh(QUIETLY)));
+    if (after !== undefined) void this.#operations.add(() => after);
   }
 
   get running(): Running | undefined {
@@ -66,21 +70,15 @@ export class Skill {
 
   /** Whether something outside its folder may let it start: a table, a function, a permission. */
   get isWaiting(): boolean {
-    const error = this.#status.error;
-    return (
-      this.#blocked ||
-      (this.#retry.at !== undefined && error !== undefined && 'code' in error && error.code === 'GC_NO_SUCH_TABLE')
-    );
+    const { error, hash } = this.#status;
+    const goesOn = this.#running !== undefined && this.#running.folder.hash !== hash;
+    const lacksTable = error instanceof GlyphError && error.code === 'GC_NO_SUCH_TABLE';
+    return this.#blocked || (lacksTable && (goesOn || this.#retry.at !== undefined));
   }
 
   report(): SkillReport {
-    return reportOf({
-      id: this.id,
-      dir: this.dir,
-      status: this.#status,
-      retryAt: this.#retry.at,
-      running: this.#running,
-    });
+    const { id, dir } = this;
+    return reportOf({ id, dir, status: this.#status, retryAt: this.#retry.at, running: this.#running });
   }
 
   why(): readonly string[] {
@@ -94,7 +92,7 @@ export class Skill {
 
   /** Looks again whether what it waits for has come. */
   recheck(): Promise<void> {
-    return this.#enqueue(() => (this.isWaiting ? this.#refresh({ again: true, quietly: true }) : this.#checkNeeds()));
+    return this.#enqueue(() => (this.isWaiting ? this.#refresh(QUIETLY) : this.#checkNeeds()));
   }
 
   enable(): Promise<void> {
@@ -232,9 +230,9 @@ export class Skill {
       folder,
       manifest,
       granted: complete(manifest.permissions),
-      reactionFailed: (error) => this.#reactionFailed(error),
+      reactionFailed: (error) => this.#reactionFailed(running, error),
       reactionSucceeded: () => this.#status.failures > 0 && this.#status.well(),
-      quarantine: (error, failures) => this.#quarantine(error, failures),
+      quarantine: (error, failures) => this.#quarantine(running, error, failures),
       lost: (error) => void this.#enqueue(() => this.#lost(running, error)),
     });
     return running;
@@ -280,6 +278,7 @@ export class Skill {
         `The new version failed, version ${this.#running.manifest.version} goes on: ${error.message}`,
       ];
       this.#status.set('active');
+      if (isOutside(error)) this.#retry.in(FIRST_PAUSE_MS);
       return;
     }
     this.#status.reasons = [error.message];
@@ -293,7 +292,7 @@ export class Skill {
     }
   }
 
-  #reactionFailed(thrown: unknown): number | 'stop' {
+  #reactionFailed(running: Running, thrown: unknown): number | 'stop' {
     const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     this.#status.error = error;
     if (!isOutside(error)) this.#status.failures += 1;
@@ -304,7 +303,7 @@ export class Skill {
       `${error.message}${pause === 'stop' ? '' : ` (tried again in ${pause / 1000} s)`}`,
       error,
     );
-    if (pause === 'stop') this.#quarantine(error, this.#status.failures);
+    if (pause === 'stop') this.#quarantine(running, error, this.#status.failures);
     else
       this.#status.reasons = [
         `on_data_changed failed ${times(this.#status.failures)} and is tried again: ${error.message}`,
@@ -320,10 +319,12 @@ export class Skill {
   }
 
   /** Takes it out of service at once: nothing of it runs any more, its cursor is kept. */
-  #quarantine(error: Error, failures: number): void {
-    this.#running?.goSilent();
+  #quarantine(running: Running, error: Error, failures: number): void {
+    running.goSilent();
     this.#status.error = error;
     void this.#enqueue(async () => {
+      // A new version has nothing to do with it.
+      if (running !== this.#running) return;
       await this.#stop();
       this.#status.quarantined(`It failed ${times(failures)}: ${error.message}`);
     });

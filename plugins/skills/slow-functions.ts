@@ -8,7 +8,7 @@ import { GlyphError, nameOf, tokenize } from '../../sdk/plugin.ts';
 import type { Database, Token } from '../../sdk/plugin.ts';
 
 /** Most bytes of a text that is searched for, or merged into another. */
-export const MAX_SHORT = 1024;
+const MAX_SHORT = 1024;
 const SHORT = '_glyphcase_short';
 const SLOW = new Set(['instr', 'replace', 'trim', 'ltrim', 'rtrim', 'unhex', 'json_patch', 'jsonb_patch']);
 /** After these stands a table of that name, and no function. */

@@ -118,11 +118,17 @@ export class Subscriptions {
     const code = codeOfWatch('query', sql, undefined, params);
     const entry = this.#enter({ ...NEW, code, watcher, fn, live }, notes);
     const after = this.#toTake.take(code)?.standing;
-    entry.subscription = live.subscribe(watcher, (events, batch) => this.#deliver(entry, events, batch), {
-      listenerType: 'lua',
-      listenerId: `skill:${id}`,
-      ...(after === undefined ? {} : { after }),
-    });
+    try {
+      entry.subscription = live.subscribe(watcher, (events, batch) => this.#deliver(entry, events, batch), {
+        listenerType: 'lua',
+        listenerId: `skill:${id}`,
+        ...(after === undefined ? {} : { after }),
+      });
+    } catch (error) {
+      // The script may go on, and so may its transaction.
+      this.remove(watcher.id);
+      throw error;
+    }
     return watcher.id;
   }
 
@@ -167,7 +173,7 @@ export class Subscriptions {
     });
   }
 
-  /** Calls `fn` with what comes after it; a call that has not been committed is to be made again. */
+  /** What comes after it is still to be told; so is what was told in a transaction that has not committed. */
   #placeOf({ code, live, subscription, handled, busy }: Entry): WatchPlace {
     if (live === undefined) return { code, seq: Math.max(handled, subscription?.cursor ?? 0) };
     const standing = subscription === undefined ? undefined : live.standing(subscription, { unhandled: busy });

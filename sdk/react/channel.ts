@@ -29,6 +29,10 @@ export interface LineHandlers {
   readonly closed: () => void;
   /** The channel cannot pass this one. */
   readonly unsent: (message: object, error: unknown) => void;
+  /** One message of the channel, of however many of ours, has left. */
+  readonly left?: () => void;
+  /** One has come. */
+  readonly came?: () => void;
 }
 
 const CONNECTING = 0;
@@ -68,8 +72,7 @@ export class Line {
 
   /** For what strangers put into a message. @throws why no channel, or not this one, can pass it; then nothing is sent */
   sendChecked(message: object): void {
-    const copy = structuredClone(message);
-    this.#add('send' in this.#channel ? textOf(copy) : copy);
+    this.#add('send' in this.#channel ? textOf(message) : structuredClone(message));
   }
 
   /** The last words, if they still can be said. */
@@ -101,7 +104,10 @@ export class Line {
     const length = texts.reduce((sum, text) => sum + text.length + 1, 2);
     const parts = length <= MOST_CHARACTERS ? [texts] : texts.map((text) => [text]);
     try {
-      for (const part of parts) channel.send(`[${part.join(',')}]`);
+      for (const part of parts) {
+        channel.send(`[${part.join(',')}]`);
+        this.#handlers.left?.();
+      }
     } catch {
       // A channel that takes no texts has no other end.
       this.#handlers.closed();
@@ -111,6 +117,7 @@ export class Line {
   #post(channel: ObjectChannel, messages: readonly object[]): void {
     try {
       channel.postMessage(messages);
+      this.#handlers.left?.();
       return;
     } catch (error) {
       if (messages.length === 1) {
@@ -124,7 +131,9 @@ export class Line {
   /** @throws what a receiver threw, after all of them have been given theirs */
   #receive(data: unknown): void {
     const thrown: unknown[] = [];
-    for (const message of this.#read(data)) {
+    const messages = this.#read(data);
+    if (messages.length > 0) this.#handlers.came?.();
+    for (const message of messages) {
       try {
         this.#handlers.receive(message);
       } catch (error) {

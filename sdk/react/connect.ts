@@ -14,7 +14,7 @@ import type { LiveSource, QueryState, Target, WatchListener, WatchRequest } from
 import { Observations } from './observations.ts';
 import { kept, patched } from './patch.ts';
 import { ownTimers } from './timers.ts';
-import { fromWireError, readToClient, toWireError, unsendable } from './wire.ts';
+import { fromWireError, READ_AT_ONCE, readToClient, toWireError, unsendable } from './wire.ts';
 import type { ToClient, ToHost } from './wire.ts';
 
 /** Told of what the host says to one id. */
@@ -114,11 +114,17 @@ class Connection implements ConnectedSource {
   }
 
   #join(channel: Channel): Line {
-    return new Line(channel, {
+    let read = 0;
+    const line: Line = new Line(channel, {
       receive: (message) => this.#receive(message),
       closed: () => this.#ended(),
       unsent: (message, error) => this.#fail((message as ToHost).id, unsendable(error)),
+      came: () => {
+        read += 1;
+        if (read % READ_AT_ONCE === 0) line.send({ type: 'read', id: 0 } satisfies ToHost);
+      },
     });
+    return line;
   }
 
   /** The host need not keep current what nobody hears. */

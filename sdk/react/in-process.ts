@@ -2,11 +2,12 @@
  * A source over a database of this process.
  *
  * Invariants: a component has its rows in the first render, with nothing to wait for; each target is one watcher of the
- * database, which ends with its last component.
+ * database, which ends with its last component; when the database is closed, whoever has something open is told.
  */
 import { GlyphError, messageOf } from '../../kernel/errors.ts';
 import type { EventHandler, Watcher } from '../capsule-types.ts';
 import type { GlyphCase } from '../glyphcase.ts';
+import { whenClosed } from './closing.ts';
 import { failure, success } from './live-source.ts';
 import type { LiveSource, QueryState, Target, WatchListener, WatchRequest } from './live-source.ts';
 import { Observations } from './observations.ts';
@@ -15,7 +16,7 @@ import { ownTimers } from './timers.ts';
 import type { Timers } from './timers.ts';
 
 /** What of the host API a source uses. */
-export type LiveDatabase = Pick<GlyphCase, 'watch' | 'subscribe' | 'dispatch' | 'request' | 'sqlite'>;
+export type LiveDatabase = Pick<GlyphCase, 'watch' | 'subscribe' | 'dispatch' | 'request' | 'sqlite' | 'plugins'>;
 
 export interface LiveSourceOptions {
   /** How long a query is kept open after its last component went, in ms. @defaultValue 1000 */
@@ -64,12 +65,16 @@ class InProcessSource implements LiveSource {
 
   watch(request: WatchRequest, { changed, failed }: WatchListener): () => void {
     const { tableOrQuery, filter, params, initial, debounce } = request;
-    let stop = (): void => undefined;
+    const ends: (() => void)[] = [];
+    const stop = (): void => {
+      for (const end of ends.splice(0)) end();
+    };
     try {
+      ends.push(whenClosed(this.#db, failed));
       if (filter !== undefined && typeof filter !== 'string')
         throw new GlyphError('GC_BAD_ARGUMENT', 'The filter of a watch is a text, such as "status = ?"');
       const watcher = this.#db.watch(tableOrQuery, filter ?? params, filter === undefined ? undefined : params);
-      stop = () => watcher[Symbol.dispose]();
+      ends.push(() => watcher[Symbol.dispose]());
       const handler: EventHandler = (events, { from, to, reset }) =>
         changed(events, { from, to, ...(reset === undefined ? {} : { reset }) });
       this.#db.subscribe(watcher, handler, {
@@ -88,16 +93,28 @@ class InProcessSource implements LiveSource {
     return Promise.resolve(this.#db.dispatch(action, payload));
   }
 
-  request<T = unknown>(action: string, payload?: unknown): Promise<T> {
-    return this.#db.request<T>(action, payload);
+  /** A listener may never answer; once the database is closed nobody waits for it any more. */
+  async request<T = unknown>(action: string, payload?: unknown): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const stop = whenClosed(this.#db, reject);
+    try {
+      return await Promise.race([this.#db.request<T>(action, payload), promise]);
+    } finally {
+      stop();
+    }
   }
 
   #open(target: Target, tell: (state: QueryState) => void): () => void {
     let close = (): void => undefined;
     const begin = (): void => {
       try {
+        const unhear = whenClosed(this.#db, (error) => tell(failure(error)));
+        close = unhear;
         const watcher = this.#watched(target);
-        close = () => watcher[Symbol.dispose]();
+        close = () => {
+          unhear();
+          watcher[Symbol.dispose]();
+        };
         const look = (): void => tell(stateOf(watcher));
         this.#db.subscribe(watcher, look, { listenerType: 'react' });
         look();

@@ -20,7 +20,12 @@ export type ToHost =
   | { readonly type: 'observe'; readonly id: number; readonly target: Target }
   | { readonly type: 'watch'; readonly id: number; readonly request: WatchRequest }
   | { readonly type: 'dispatch' | 'request'; readonly id: number; readonly action: string; readonly payload?: unknown }
-  | { readonly type: 'release'; readonly id: number };
+  | { readonly type: 'release'; readonly id: number }
+  /** It has read {@link READ_AT_ONCE} more messages of the channel. */
+  | { readonly type: 'read'; readonly id: 0 };
+
+/** A client says after so many messages that it has read them. */
+export const READ_AT_ONCE = 8;
 
 export type ToClient =
   /** The host serves no more. */
@@ -74,6 +79,8 @@ export function readToHost(message: unknown): ToHost | undefined {
       return { type, id, action, payload };
     case 'release':
       return { type, id };
+    case 'read':
+      return { type, id: 0 };
     default:
       return undefined;
   }
