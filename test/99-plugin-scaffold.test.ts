@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { PluginCheckReport } from '../sdk/cli/plugin-check-report.ts';
 import { cli, cliHere, root } from './70-cli-support.ts';
 import type { CliResult } from './70-cli-support.ts';
@@ -34,6 +34,10 @@ function node(cwd: string, ...args: readonly string[]): { readonly code: number 
   return { code: status, output: stdout + stderr };
 }
 
+// Whoever runs the tests may do so by npx.
+beforeEach(() => void vi.stubEnv('npm_command', ''));
+afterEach(() => void vi.unstubAllEnvs());
+
 describe('plugin new', () => {
   test.each([
     ['My Plugin', 'glyphcase plugin new my-plugin'],
@@ -57,34 +61,52 @@ describe('plugin new', () => {
     expect({ code, stdout, files: readdirSync(join(cwd, 'plugins/mine')) }).toEqual({ code: 1, stdout: '', files: [] });
   });
 
-  test('makes a package whose own tests pass as they stand, and says what to do with it', async () => {
-    const cwd = project();
-    const { code, stdout, stderr } = await cliHere(['plugin', 'new', 'slow-log'], { cwd });
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('Test it:  cd plugins/slow-log && npm test\n');
-    expect(stdout).toContain('glyphcase plugin check plugins/slow-log\n');
-    const dir = join(cwd, 'plugins/slow-log');
-    const manifest = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as Record<string, unknown>;
-    expect(manifest).toMatchObject({
-      keywords: ['glyphcase-plugin'],
-      type: 'module',
-      scripts: { test: 'node --test' },
-      peerDependencies: { glyphcase: '^1.0.0' },
-    });
+  test.each([
+    ['ts', []],
+    ['js', ['--js']],
+  ])(
+    'makes a package (%s) whose own tests pass as they stand, and says what to do with it',
+    async (language, args) => {
+      const cwd = project();
+      const { code, stdout, stderr } = await cliHere(['plugin', 'new', 'slow-log', ...args], { cwd });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      // Where it was typed, whichever of them comes first.
+      expect(stdout).toContain('Test it:  npm test --prefix plugins/slow-log\n');
+      expect(stdout).toContain(
+        `Edit plugins/slow-log/index.${language}, then: glyphcase plugin check plugins/slow-log\n`,
+      );
+      expect(stdout).toContain('Run it:   glyphcase start --plugins plugins\n');
+      const dir = join(cwd, 'plugins/slow-log');
+      const manifest = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as Record<string, unknown>;
+      expect(manifest).toMatchObject({
+        keywords: ['glyphcase-plugin'],
+        type: 'module',
+        exports: `./index.${language}`,
+        scripts: { test: 'node --test' },
+        peerDependencies: { glyphcase: '^1.0.0' },
+      });
 
-    const tested = node(dir, '--test', '--test-reporter=tap');
-    expect(tested.output).toMatch(/^# pass 3$/m);
-    expect(tested.code, tested.output).toBe(0);
+      const tested = node(dir, '--test', '--test-reporter=tap');
+      expect(tested.output).toMatch(/^# pass 3$/m);
+      expect(tested.code, tested.output).toBe(0);
 
-    // And they are tests: a plugin that forgets fails them.
-    const index = readFileSync(join(dir, 'index.ts'), 'utf8');
-    writeFileSync(join(dir, 'index.ts'), index.replace('() => kept }', '() => [] }'));
-    expect(node(dir, '--test', '--test-reporter=tap').output).toMatch(/^not ok 2 - remembers the slowest statements$/m);
-  }, 60_000);
+      // And they are tests: a plugin that forgets fails them.
+      const index = readFileSync(join(dir, `index.${language}`), 'utf8');
+      writeFileSync(join(dir, `index.${language}`), index.replace('() => kept }', '() => [] }'));
+      expect(node(dir, '--test', '--test-reporter=tap').output).toMatch(
+        /^not ok 2 - remembers the slowest statements$/m,
+      );
+    },
+    60_000,
+  );
 
-  test('says to install glyphcase where it is not', async () => {
-    const { stdout } = await cliHere(['plugin', 'new', 'slow-log', '--dir', '.'], { cwd: tempDir() });
-    expect(stdout).toContain('cd slow-log && npm install && npm test\n');
+  test('says to install glyphcase where it is not, and how it is called where npx has called it', async () => {
+    const bare = await cli(['plugin', 'new', 'slow-log', '--dir', '.'], { cwd: tempDir() });
+    expect(bare.stdout).toContain('npm install --prefix slow-log && npm test --prefix slow-log\n');
+    expect(bare.stdout).toContain('then: glyphcase plugin check slow-log\n');
+    const byNpx = await cli(['plugin', 'new', 'slow-log'], { cwd: tempDir(), env: { npm_command: 'exec' } });
+    expect(byNpx.stdout).toContain('then: npx glyphcase plugin check plugins/slow-log\n');
+    expect(byNpx.stdout).toContain('npx glyphcase start --plugins plugins\n');
   });
 
   test.each([
@@ -157,7 +179,7 @@ describe('plugin check', () => {
     expect(activates).toContain("plugin 'mine'");
     expect(activates).toContain('no luck');
     expect(activates).toContain('fix: Correct activate(ctx).');
-    expect(stdout).toContain('skipped  reloads:');
+    expect(stdout).toContain('skipped  8 checks: It does not become active.\n');
   });
 
   test('names one that leaks, with what and from where', async () => {
@@ -189,16 +211,21 @@ describe('plugin check', () => {
   test('names one that lets errors go unheard, and goes on', async () => {
     const { code, stdout, stderr } = await checked("void Promise.reject(new Error('lost'));");
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
-    expect(failures(stdout)).toEqual([expect.stringMatching(/^failed {3}unheard: .+\n {9}lost\n {9}fix: Await/)]);
+    expect(failures(stdout)).toEqual([
+      expect.stringMatching(/^failed {3}unheard: .+\n {9}lost \(at mine\.ts:5\)\n {9}fix: Await/),
+    ]);
   });
 
   test('says which services are missing, and how it can be checked all the same', async () => {
     const { code, stdout } = await checked('', "requires: { mailer: '^2.0.0', capsule: '^9.0.0', live: '^1.0.0' },");
     expect(code).toBe(1);
-    expect(stdout).toContain("missing  the service 'mailer' ^2.0.0, which no built-in plugin provides\n");
-    expect(stdout).toContain("missing  the service 'capsule' ^9.0.0; the built-in one is 1.0.0\n");
-    expect(stdout).toContain('runPluginContract(plugin, { services: { mailer: …, capsule: … } })');
-    expect(stdout).not.toContain("missing  the service 'live'");
+    expect(stdout).toContain("It waits for the service 'mailer' ^2.0.0: no loaded plugin provides it.");
+    expect(stdout).toContain(
+      "fix: This GlyphCase has 'capsule' 1.0.0: take a range in `requires` that holds it, not ^9.0.0.\n",
+    );
+    expect(stdout).toContain("If another plugin of yours provides 'mailer', check this one in a test");
+    expect(stdout).toContain('runPluginContract(plugin, { services: { mailer: … } }).');
+    expect(stdout).not.toContain("'live'");
   });
 
   test('gives it the options of --config', async () => {

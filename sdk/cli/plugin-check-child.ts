@@ -9,6 +9,7 @@ import { enableCompileCache } from 'node:module';
 import { messageOf } from '../../kernel/errors.ts';
 import type { PluginContext, PluginDefinition } from '../../kernel/plugins/types.ts';
 import type { PluginContractReport } from '../testing/index.ts';
+import { thrownAt } from '../testing/contract/call-site.ts';
 import { endWithParent } from './plugin-check-guard.ts';
 import { say, toPlain } from './plugin-check-messages.ts';
 import type { CheckRequest, RunningCode } from './plugin-check-messages.ts';
@@ -18,9 +19,11 @@ import type { MissingService, PluginCheckReport } from './plugin-check-report.ts
 const ALIVE_MS = 100;
 
 const strays: string[] = [];
-const stray = (error: unknown): void => void strays.push(messageOf(error));
+const stray = (error: unknown): void => void strays.push(`${messageOf(error)}${thrownAt(error)}`);
 process.on('uncaughtException', stray).on('unhandledRejection', stray);
 enableCompileCache();
+// Places in stack traces are then those of the plugin's sources, whatever it is compiled to.
+process.setSourceMapsEnabled(true);
 endWithParent();
 void main();
 
@@ -94,14 +97,17 @@ const reportOf = (
 
 /** The services it requires that no built-in plugin provides in a version it takes. */
 async function missingServices({ name, requires = {} }: PluginDefinition): Promise<readonly MissingService[]> {
-  const [{ providerOf }, { default: semver }] = await Promise.all([
+  const [{ likelyService, providerOf }, { default: semver }] = await Promise.all([
     import('../testing/providers.ts'),
     import('semver'),
   ]);
   return Object.entries(requires).flatMap(([service, range]) => {
     const provider = providerOf(service, range, {});
     const version = provider?.name === name ? undefined : provider?.provides?.[service];
-    if (version === undefined) return [{ service, range }];
+    if (version === undefined) {
+      const meant = likelyService(service);
+      return [{ service, range, ...(meant === undefined ? {} : { meant }) }];
+    }
     return semver.satisfies(version, range) ? [] : [{ service, range, builtin: version }];
   });
 }

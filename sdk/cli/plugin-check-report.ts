@@ -5,7 +5,7 @@
  */
 import type { PluginCheck, PluginCheckName, PluginContractReport } from '../testing/index.ts';
 import { formatDuration } from '../../kernel/durations.ts';
-import { formatMs, paint, print, printable } from './output.ts';
+import { count, formatMs, paint, print, printable } from './output.ts';
 import type { RunningCode } from './plugin-check-messages.ts';
 import type { BrokenOff } from './plugin-check-watch.ts';
 
@@ -15,6 +15,8 @@ export interface MissingService {
   readonly range: string;
   /** Version in which a built-in plugin provides it, when that is not in the range. */
   readonly builtin?: string;
+  /** A service of a built-in plugin that has nearly this name. */
+  readonly meant?: string;
 }
 
 /** What `plugin check --json` prints. */
@@ -54,9 +56,10 @@ const CODE: Readonly<Record<RunningCode, string>> = {
 const REMEDIES: Readonly<Record<PluginCheckName, string>> = {
   definition: 'Correct the definition; docs/plugins.md, "The definition", lists its keys.',
   activates: 'Correct activate(ctx). Options it cannot do without are passed with --config, tables with --schema.',
-  deactivates: 'Wait for nothing in deactivate that may never come; what goes through ctx needs no deactivate.',
+  deactivates:
+    'Throw nothing when it stops, and wait for nothing that may never come; what goes through ctx needs no deactivate.',
   'cleans-up': 'Register through ctx, which takes it back, and give back all else with ctx.defer(() => …).',
-  reloads: 'Give back what every start takes with ctx.defer(() => …).',
+  reloads: 'Give back what every start takes with ctx.defer(() => …); let snapshot return at once, and throw nothing.',
   'is-freed': 'Let go of it in ctx.defer: a variable of the module or a listener elsewhere still holds the instance.',
   'bad-config': "Say in the `config` schema what each option may be: { type: 'object', properties: { … } }.",
   'without-optional': 'Take optional services with ctx.onService(name, …), which calls when they are there.',
@@ -70,20 +73,41 @@ const REMEDIES: Readonly<Record<PluginCheckName, string>> = {
 };
 
 const INDENT = ' '.repeat(9);
+/** More checks than these that were skipped for one reason are counted, not named. */
+const NAMED = 3;
 
 export function printCheckReport(report: PluginCheckReport): void {
   const { plugin, version, file, checks, missing, strays, ms } = report;
   print(`${paint('bold', `${plugin} ${version}`)}  ${paint('dim', printable(file))}`);
-  const isMissing = missing.length > 0;
-  for (const check of checks) printOne(check, isMissing && check.name === 'activates');
-  for (const one of missing) print(`${paint('yellow', 'missing')}  ${missingText(one)}`);
-  if (isMissing) detail('fix:', standIns(missing));
+  for (const { name, sentence, ok, skipped } of checks) {
+    if (ok && !skipped) print(`${paint('green', 'ok     ')}  ${name}: ${sentence}`);
+  }
+  for (const [why, names] of skippedByReason(checks)) {
+    print(
+      paint(
+        'dim',
+        `skipped  ${names.length > NAMED ? count(names.length, 'check') : names.join(', ')}: ${printable(why)}`,
+      ),
+    );
+  }
+  // Last, so that they are what one sees.
+  if (!report.ok) print();
+  for (const check of checks) if (!check.ok) printFailure(check, missing);
   for (const stray of strays) {
     print(`${paint('red', 'failed ')}  ${paint('bold', 'unheard')}: It lets an error go that nobody hears.`);
     detail('', stray);
     detail('fix:', 'Await the promise, or catch what the callback throws.');
   }
   print(`${countsOf(report)} ${paint('dim', formatMs(ms))}`);
+}
+
+/** Checks that were not made, by why that is; in the order of the checks. */
+function skippedByReason(checks: readonly PluginCheck[]): ReadonlyMap<string, readonly string[]> {
+  const reasons = new Map<string, string[]>();
+  for (const { name, skipped, message = '' } of checks) {
+    if (skipped) reasons.set(message, [...(reasons.get(message) ?? []), name]);
+  }
+  return reasons;
 }
 
 export function brokenOffReport(file: string, { code, exit, ...named }: BrokenOff, limit: number): BrokenOffReport {
@@ -111,11 +135,11 @@ export function printBrokenOff({ file, plugin, version, brokenOff }: BrokenOffRe
   print(`${paint('red', '1 failed')}, the checks were broken off`);
 }
 
-function printOne({ name, sentence, ok, skipped, message }: PluginCheck, isExplained: boolean): void {
-  const mark = skipped ? paint('dim', 'skipped') : ok ? paint('green', 'ok     ') : paint('red', 'failed ');
-  print(`${mark}  ${paint('bold', name)}: ${sentence}`);
-  if (message !== undefined) detail('', message);
-  if (!ok && !isExplained) detail('fix:', REMEDIES[name]);
+function printFailure({ name, sentence, message = '' }: PluginCheck, missing: readonly MissingService[]): void {
+  print(`${paint('red', 'failed ')}  ${paint('bold', name)}: ${sentence}`);
+  detail('', message);
+  const fixes = name === 'activates' && missing.length > 0 ? fixesOf(missing) : [REMEDIES[name]];
+  for (const fix of fixes) detail('fix:', fix);
 }
 
 function detail(label: string, text: string): void {
@@ -123,16 +147,22 @@ function detail(label: string, text: string): void {
   print(`${INDENT}${label === '' ? lines : `${paint('cyan', label)} ${lines}`}`);
 }
 
-const missingText = ({ service, range, builtin }: MissingService): string =>
-  printable(
-    builtin === undefined
-      ? `the service '${service}' ${range}, which no built-in plugin provides`
-      : `the service '${service}' ${range}; the built-in one is ${builtin}`,
-  );
-
-function standIns(missing: readonly MissingService[]): string {
-  const names = missing.map(({ service }) => `${/^[a-z]\w*$/i.test(service) ? service : `'${service}'`}: …`);
-  return `Check it in a test, with objects in their place: runPluginContract(plugin, { services: { ${names.join(', ')} } }).`;
+/** What to do about required services that are not there. */
+function fixesOf(missing: readonly MissingService[]): readonly string[] {
+  const corrections = missing.flatMap(({ service, range, builtin, meant }) => {
+    if (meant !== undefined) return [`Write '${meant}' for '${service}' in \`requires\`, if that is what you mean.`];
+    if (builtin === undefined) return [];
+    return [`This GlyphCase has '${service}' ${builtin}: take a range in \`requires\` that holds it, not ${range}.`];
+  });
+  const others = missing.filter(({ builtin }) => builtin === undefined).map(({ service }) => service);
+  if (others.length === 0) return corrections;
+  const names = others.map((service) => `${/^[a-z]\w*$/i.test(service) ? service : `'${service}'`}: …`);
+  const list = others.map((service) => `'${service}'`).join(', ');
+  const standIns = `runPluginContract(plugin, { services: { ${names.join(', ')} } })`;
+  return [
+    ...corrections,
+    `If another plugin of yours provides ${list}, check this one in a test, with stand-ins: ${standIns}.`,
+  ];
 }
 
 function countsOf({ checks, strays }: PluginCheckReport): string {

@@ -5,16 +5,22 @@
  * GlyphCase runs on.
  */
 import { VERSION } from '../version.ts';
+import { indexInJavaScript, testInJavaScript } from './plugin-templates-js.ts';
+
+/** What a new plugin is written in. */
+export type Language = 'ts' | 'js';
 
 /** Path → content, in the order in which they are worth reading. */
-export function pluginFilesOf(name: string): Readonly<Record<string, string>> {
-  return {
-    'index.ts': index(name),
-    'index.test.ts': test(name),
-    'package.json': json(packageOf(name)),
-    'tsconfig.json': json(COMPILER_SETTINGS),
-    'README.md': readme(name),
-  };
+export function pluginFilesOf(name: string, language: Language): Readonly<Record<string, string>> {
+  const shared = { 'package.json': json(packageOf(name, language)), 'README.md': readme(name) };
+  if (language === 'js') {
+    return {
+      'index.js': indexInJavaScript(name, WHERE_TO_GO_ON),
+      'index.test.js': testInJavaScript(name),
+      ...shared,
+    };
+  }
+  return { 'index.ts': index(name), 'index.test.ts': test(name), 'tsconfig.json': json(COMPILER_SETTINGS), ...shared };
 }
 
 /** Folder of a plugin: its name without what folders cannot be called everywhere. */
@@ -22,14 +28,14 @@ export const folderOf = (name: string): string => name.replace(/^@/, '').replace
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-const packageOf = (name: string): object => ({
+const packageOf = (name: string, language: Language): object => ({
   name: name.startsWith('@') ? name : `glyphcase-plugin-${folderOf(name)}`,
   version: '0.1.0',
   description: 'Remembers the slowest statements of a GlyphCase host.',
   keywords: ['glyphcase-plugin'],
   type: 'module',
-  exports: './index.ts',
-  files: ['*.ts', '!*.test.ts'],
+  exports: `./index.${language}`,
+  files: [`*.${language}`, `!*.test.${language}`],
   scripts: { test: 'node --test' },
   engines: { node: '>=22.18' },
   peerDependencies: { glyphcase: `^${VERSION}` },
@@ -51,6 +57,14 @@ const COMPILER_SETTINGS = {
     noEmit: true,
   },
 };
+
+const WHERE_TO_GO_ON = `    // Where to go on:
+    // - changes of a table: ctx.watch('orders', (events) => { … }), with \`requires: { capsule: '^1.0.0' }\` above;
+    // - something at times: ctx.every('10m', () => { … }); over HTTP: ctx.route('GET', '/slowest', () => Response.json(kept));
+    // - a command of \`glyphcase\`: \`commands: { … }\` above, each made by defineCommand;
+    // - what a reload is to hand on: \`snapshot\` above, and ctx.state here;
+    // - a socket, a watcher, anything not from ctx: ctx.defer(() => giveItBack()).
+    // All of it is in docs/plugins.md of GlyphCase.`;
 
 const index = (name: string): string => `/** The plugin \`${name}\`: remembers the slowest statements of the host. */
 import { definePlugin } from 'glyphcase/sdk';
@@ -93,13 +107,7 @@ export default definePlugin<Config>({
 
     ctx.provide<Service>('${name}', { slowest: () => kept });
 
-    // Where to go on:
-    // - changes of a table: ctx.watch('orders', (events) => { … }), with \`requires: { capsule: '^1.0.0' }\` above;
-    // - something at times: ctx.every('10m', () => { … }); over HTTP: ctx.route('GET', '/slowest', () => Response.json(kept));
-    // - a command of \`glyphcase\`: \`commands: { … }\` above, each made by defineCommand;
-    // - what a reload is to hand on: \`snapshot\` above, and ctx.state here;
-    // - a socket, a watcher, anything not from ctx: ctx.defer(() => giveItBack()).
-    // All of it is in docs/plugins.md of GlyphCase.
+${WHERE_TO_GO_ON}
   },
 });
 `;

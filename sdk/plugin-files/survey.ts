@@ -27,6 +27,8 @@ export interface Surveyed extends LoadTimings {
   readonly provides: Versions;
   readonly requires: Versions;
   readonly optional: Versions;
+  /** Names of the commands it adds to `glyphcase`. */
+  readonly commands: readonly string[];
 }
 
 /** Loads the plugins at these paths and tells what a host with the built-in ones would make of them together. */
@@ -93,7 +95,7 @@ function pretending({ name, version, glyphcase, requires, optional, provides }: 
 }
 
 function tellOf({ path, definition, measured, error }: Found, host: PluginHost): Surveyed {
-  const { name, version, provides = {}, requires = {}, optional = {} } = definition ?? {};
+  const { name, version, provides = {}, requires = {}, optional = {}, commands = {} } = definition ?? {};
   const state = error === undefined && name !== undefined ? host.get(name)?.state : 'failed';
   const reasons = error === undefined ? (host.get(name ?? '')?.reasons ?? []) : [messageOf(error)];
   return {
@@ -105,6 +107,7 @@ function tellOf({ path, definition, measured, error }: Found, host: PluginHost):
     provides,
     requires,
     optional,
+    commands: Object.keys(commands),
     ...measured,
   };
 }

@@ -5,6 +5,7 @@
  */
 import semver from 'semver';
 import type { PluginDefinition } from '../../kernel/plugins/types.ts';
+import { didYouMean } from '../../kernel/schema/validate.ts';
 import actions from '../../plugins/actions/index.ts';
 import batching from '../../plugins/batching/index.ts';
 import cache from '../../plugins/cache/index.ts';
@@ -43,6 +44,12 @@ export type StandIns = Readonly<Record<string, unknown>>;
 export function providerOf(service: string, range: string, standIns: StandIns): PluginDefinition | undefined {
   if (Object.hasOwn(standIns, service)) return standIn(service, range, standIns[service]);
   return Object.values(BUILTINS).find(({ provides = {} }) => Object.hasOwn(provides, service));
+}
+
+/** The service of a built-in plugin that was probably meant by a name that none of them has. */
+export function likelyService(service: string): string | undefined {
+  const names = Object.values(BUILTINS).flatMap(({ provides = {} }) => Object.keys(provides));
+  return names.includes(service) ? undefined : didYouMean(service, names);
 }
 
 /** Who has to be loaded before a plugin so that it finds what it requires, and the stand-ins it can use besides. */

@@ -56,7 +56,11 @@ async function check(path: string, { config, schema, timeout, json }: CheckOptio
   if (config !== undefined) assertJson(config);
   // Before a process is started for it.
   if (schema !== undefined) readFileSync(schema);
-  const { watchedCheck } = await import('../plugin-check-watch.ts');
+  const [{ assertMayBePlugin }, { watchedCheck }] = await Promise.all([
+    import('../plugin-check-target.ts'),
+    import('../plugin-check-watch.ts'),
+  ]);
+  assertMayBePlugin(path);
   const request = { path, ...(config === undefined ? {} : { config }), ...(schema === undefined ? {} : { schema }) };
   const outcome = await watchedCheck(request, timeout);
   if ('report' in outcome) {

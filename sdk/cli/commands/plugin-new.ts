@@ -16,10 +16,11 @@ export function addPluginNew(plugin: Command): void {
     .summary('make the folder of a new plugin')
     .description(
       'Makes the folder of a new plugin in TypeScript, with options, a service and an event it listens to: index.ts, a test that passes, package.json, ' +
-        'tsconfig.json for editors, README.md. What is there already is never written over.',
+        'tsconfig.json for editors, README.md; or the same in JavaScript. What is there already is never written over.',
     )
     .argument('<name>', 'name of the plugin: small letters, digits and hyphens; also "@scope/name"')
     .addOption(withDefault('--dir <dir>', 'where plugins live; the folder is made inside', DEFAULT_PLUGINS))
+    .option('--js', 'in JavaScript')
     .addHelpText(
       'after',
       examples(
@@ -30,7 +31,12 @@ export function addPluginNew(plugin: Command): void {
     .action(create);
 }
 
-async function create(name: string, { dir: parent }: { readonly dir: string }): Promise<void> {
+interface NewOptions {
+  readonly dir: string;
+  readonly js?: true;
+}
+
+async function create(name: string, { dir: parent, js }: NewOptions): Promise<void> {
   await checkName(name);
   const dir = join(parent, folderOf(name));
   if (existsSync(dir)) {
@@ -38,18 +44,23 @@ async function create(name: string, { dir: parent }: { readonly dir: string }): 
       hint: 'Choose another name, or remove the folder.',
     });
   }
-  const files = pluginFilesOf(name);
+  const files = pluginFilesOf(name, js === true ? 'js' : 'ts');
   mkdirSync(parent, { recursive: true });
   mkdirSync(dir);
   // Its entry last: a host that watches the folder then finds all of it.
   for (const [file, text] of Object.entries(files).reverse()) writeFileSync(join(dir, file), text, { flag: 'wx' });
   for (const file of Object.keys(files)) print(`${paint('green', 'created')}  ${join(dir, file)}`);
   print();
-  const steps = [`cd ${dir}`, ...(findsGlyphcase(dir) ? [] : ['npm install']), 'npm test'];
+  // Each to be typed where this was, in any order.
+  const [entry = ''] = Object.keys(files);
+  const steps = [...(findsGlyphcase(dir) ? [] : ['install']), 'test'].map((step) => `npm ${step} --prefix ${dir}`);
   print(`Test it:  ${steps.join(' && ')}`);
-  print(`Edit ${join(dir, 'index.ts')}, then: glyphcase plugin check ${dir}`);
-  print(`Run it:   glyphcase start --plugins ${parent}`);
+  print(`Edit ${join(dir, entry)}, then: ${typed()} plugin check ${dir}`);
+  print(`Run it:   ${typed()} start --plugins ${parent}`);
 }
+
+/** How this program was called: where it is installed in a project, its bare name is nothing a shell finds. */
+const typed = (): string => (process.env['npm_command'] === 'exec' ? 'npx glyphcase' : 'glyphcase');
 
 /** The name has to be one that the plugin host takes, and not that of a plugin every host has. */
 async function checkName(name: string): Promise<void> {

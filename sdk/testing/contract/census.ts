@@ -1,5 +1,5 @@
 /**
- * Counts of everything that is registered with a host, and the difference of two counts in sentences.
+ * Counts of everything that is registered with a host, and the difference of two counts.
  *
  * Invariant: two counts of a host at rest, with nothing loaded or unloaded between them, are equal.
  */
@@ -56,11 +56,15 @@ interface CountedHook {
   count(): number;
 }
 
-/** What there is more of than before, in sentences. `when` ends them: `after it had stopped`. */
-export function surplus(before: Census, after: Census, when: string): readonly string[] {
-  return [...after].flatMap(([what, count]) => {
-    const more = count - (before.get(what) ?? 0);
-    if (more <= 0) return [];
-    return [what.startsWith('the service') ? `${what} is there ${when}` : `${more} ${what} too many ${when}`];
-  });
+/** Something of which there is more than before: `timers on the clock`. */
+export interface Surplus {
+  readonly what: string;
+  readonly more: number;
 }
+
+export const surplus = (before: Census, after: Census): readonly Surplus[] =>
+  [...after].map(([what, count]) => ({ what, more: count - (before.get(what) ?? 0) })).filter(({ more }) => more > 0);
+
+/** `2 timers on the clock`, `1 watcher of tables`, `the service 'vat'`. */
+export const surplusText = ({ what, more }: Surplus): string =>
+  what.startsWith('the service') ? what : `${more} ${more === 1 ? what.replace(/^(\w+)s /, '$1 ') : what}`;

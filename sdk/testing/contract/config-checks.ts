@@ -3,7 +3,7 @@ import { GlyphError, messageOf } from '../../../kernel/errors.ts';
 import type { JsonSchema } from '../../../kernel/plugins/types.ts';
 import { openTestHost } from '../test-host.ts';
 import type { Subject } from './trial.ts';
-import type { Findings } from './types.ts';
+import type { Findings } from './findings.ts';
 
 /** One of each kind of value; what a key is meant to be refuses at least one of them. */
 const SAMPLES: readonly unknown[] = [{ unlikely: true }, ['unlikely'], -0.5, 'unlikely text', true, null];

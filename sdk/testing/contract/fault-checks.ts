@@ -5,9 +5,10 @@
  */
 import { GlyphError, messageOf } from '../../../kernel/errors.ts';
 import type { PluginContext } from '../../../kernel/plugins/types.ts';
+import { ofError } from './findings.ts';
+import type { Finding, Findings } from './findings.ts';
 import { Trial, variant } from './trial.ts';
 import type { Subject } from './trial.ts';
-import type { Findings } from './types.ts';
 
 const never = (): Promise<never> => new Promise<never>(() => undefined);
 
@@ -47,15 +48,18 @@ export function hungDeactivation(subject: Subject): Promise<Findings> {
   return Trial.run(subject, async (trial) => {
     const { definition } = subject;
     const deactivate = async (ctx: PluginContext): Promise<void> => {
-      await definition.deactivate?.(ctx);
-      trial.hurried = true;
-      await never();
+      try {
+        await definition.deactivate?.(ctx);
+      } finally {
+        trial.hurried = true;
+        await never();
+      }
     };
     await trial.start(variant(definition, { deactivate }));
     const errors = await trial.stop();
     trial.hurried = false;
     const found = errors.some((error) => isTimeout(error, 'deactivate'))
-      ? errors.filter((error) => !isTimeout(error, 'deactivate')).map(messageOf)
+      ? errors.filter((error) => !isTimeout(error, 'deactivate')).map(ofError)
       : ['its deactivate never ended, and nobody was told'];
     return [...found, ...(await trial.left('after its deactivate had hung'))];
   });
@@ -68,14 +72,14 @@ function then({ definition }: Subject, ctx: PluginContext, next: () => void | Pr
 }
 
 /** A failed plugin is unloaded, or the host would try it again. */
-async function stoppedClean(trial: Trial, what: string): Promise<readonly string[]> {
+async function stoppedClean(trial: Trial, what: string): Promise<readonly Finding[]> {
   const errors = await trial.stop();
-  return [...errors.map(messageOf), ...(await trial.left(`after ${what}`))];
+  return [...errors.map(ofError), ...(await trial.left(`after ${what}`))];
 }
 
 const isTimeout = (error: unknown, phase: string): boolean =>
   error instanceof GlyphError && error.code === 'GC_PLUGIN_TIMEOUT' && error.phase === phase;
 
 /** Failures of the plugin's own code before the planned one. */
-const unlessPlanned = (error: Error | undefined, planned: string): readonly string[] =>
-  error === undefined || error.message.includes(planned) ? [] : [error.message];
+const unlessPlanned = (error: Error | undefined, planned: string): readonly Finding[] =>
+  error === undefined || error.message.includes(planned) ? [] : [ofError(error)];

@@ -5,40 +5,47 @@
  * Invariant: a plugin is blamed for not taking a service only when it has asked for it in `activate`, in vain, and has no
  * `onService` that would tell it.
  */
-import { messageOf } from '../../../kernel/errors.ts';
 import type { PluginContext, PluginDefinition } from '../../../kernel/plugins/types.ts';
-import { providerOf } from '../providers.ts';
+import { likelyService, providerOf } from '../providers.ts';
 import { labelsIn } from './census.ts';
+import { prefixed } from './findings.ts';
+import type { Finding, Findings } from './findings.ts';
 import { Trial, variant } from './trial.ts';
 import type { Subject } from './trial.ts';
-import type { Findings } from './types.ts';
 
-const optionalOf = ({ definition }: Subject): readonly string[] => Object.keys(definition.optional ?? {});
+export const optionalOf = ({ definition }: Subject): readonly string[] => Object.keys(definition.optional ?? {});
 
 export async function withoutOptional(subject: Subject): Promise<Findings> {
   const names = optionalOf(subject);
   if (names.length === 0) return { skipped: 'It has no optional services.' };
+  const { idle, needsOptional } = subject.known;
+  if (idle !== undefined && needsOptional !== true) return { skipped: idle };
   return Trial.run(subject, async (trial) => {
     const report = await trial.load();
     if (report.state === 'active') return trial.errors();
-    const why = report.error === undefined ? report.reasons.join(' ') : messageOf(report.error);
-    return [`it does not run without ${list(names)}: ${why}`];
+    const why = trial.whyNot(report) ?? report.reasons.join(' ');
+    return [prefixed(`it does not run without ${list(names)}: `, why)];
   });
 }
 
 export async function lateOptional(subject: Subject): Promise<Findings> {
   const names = optionalOf(subject);
   if (names.length === 0) return { skipped: 'It has no optional services.' };
-  const untried = names.filter((name) => providerFor(subject, name) === undefined);
-  if (untried.length > 0) {
-    return { skipped: `Nobody provides ${list(untried)} here: pass a stand-in in the option \`services\`.` };
-  }
-  const found: string[] = [];
+  const unprovided = names.filter((name) => providerFor(subject, name) === undefined);
+  if (unprovided.length > 0) return untried(unprovided);
+  const found: Finding[] = [];
   for (const name of names) found.push(...(await comesAndGoes(subject, name)));
   return found;
 }
 
-function comesAndGoes(subject: Subject, service: string): Promise<readonly string[]> {
+/** What cannot be checked because nobody provides these services here. */
+export function untried(services: readonly string[]): Findings {
+  const meant = services.flatMap((service) => likelyService(service) ?? []);
+  const advice = meant.length === 0 ? 'pass a stand-in in the option `services`' : `did you mean ${list(meant)}?`;
+  return { skipped: `Nobody provides ${list(services)} here: ${advice}${meant.length === 0 ? '.' : ''}` };
+}
+
+function comesAndGoes(subject: Subject, service: string): Promise<readonly Finding[]> {
   return Trial.run(subject, async (trial) => {
     const { host } = trial;
     const inVain = new Set<string>();
@@ -49,7 +56,7 @@ function comesAndGoes(subject: Subject, service: string): Promise<readonly strin
     host.begin(provider);
     await trial.wait(host.plugins.ready(), `loading who provides '${service}'`);
     await host.settled();
-    const found = [...stillActive(trial, name, `after '${service}' had come`)];
+    const found: Finding[] = [...stillActive(trial, name, `after '${service}' had come`)];
     if (inVain.has(service) && !follows) {
       found.push(
         `it asks for '${service}' in activate only, so one that comes later is never taken: use ctx.onService('${service}', …)`,
@@ -69,7 +76,7 @@ function stillActive({ host }: Trial, name: string, when: string): readonly stri
     : [`it is ${report?.state ?? 'gone'} ${when}: ${report?.reasons.join(' ') ?? ''}`];
 }
 
-const providerFor = ({ definition, services }: Subject, service: string): PluginDefinition | undefined =>
+export const providerFor = ({ definition, services }: Subject, service: string): PluginDefinition | undefined =>
   providerOf(service, definition.optional?.[service] ?? '*', services);
 
 /** A copy that notes which services its activate asks for in vain. */

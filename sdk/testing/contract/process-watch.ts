@@ -6,7 +6,9 @@
  * the last watch has ended, nothing of the process is patched any more.
  */
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';
-import { callSite } from './call-site.ts';
+import { callSite, isOfFetch, isTimerOfNode, placesHere } from './call-site.ts';
+import { counted } from './findings.ts';
+import type { PluginCheckName } from './types.ts';
 
 /** What keeps running by itself until somebody ends it, by Node's name for it. */
 const KINDS: Readonly<Record<string, string>> = {
@@ -22,11 +24,19 @@ const KINDS: Readonly<Record<string, string>> = {
   WORKER: 'a worker thread',
 };
 
+/** Checks in which deactivate is not called, as it is not when activate throws. */
+const CUT_OFF: readonly string[] = ['failed-activation', 'hung-activation'] satisfies PluginCheckName[];
 const METHODS = ['log', 'info', 'warn', 'error', 'debug', 'trace', 'dir', 'table'] as const;
 /** How long what was closed may take to be gone, in ms. */
 const GRACE_MS = 1_000;
 
 const watches = new AsyncLocalStorage<ProcessWatch | undefined>();
+
+interface Handle {
+  readonly what: string;
+  /** The check that was running when it was begun. */
+  readonly during: string;
+}
 
 interface ProcessListener {
   readonly event: string;
@@ -37,7 +47,9 @@ interface ProcessListener {
 export class ProcessWatch {
   /** What was written to the console, in sentences. */
   readonly written: string[] = [];
-  readonly #handles = new Map<number, string>();
+  /** Which check runs. */
+  during = '';
+  readonly #handles = new Map<number, Handle>();
   readonly #listeners: ProcessListener[] = [];
   readonly #globals = new Set(Object.getOwnPropertyNames(globalThis));
 
@@ -60,7 +72,12 @@ export class ProcessWatch {
         await new Promise((resolve) => setTimeout(resolve, 5));
       } while (this.#handles.size > 0 && performance.now() < end);
     });
-    return counted([...this.#handles.values()]).map((what) => `${what} is still running`);
+    const handles = [...this.#handles.values()];
+    return counted(handles.map(({ what }) => what)).map((text) => {
+      const runs = handles.filter(({ what }) => text.startsWith(what)).map(({ during }) => during);
+      const isOnlyCutOff = runs.every((check) => CUT_OFF.includes(check));
+      return `${text} is still running${isOnlyCutOff ? ', but only when activate throws or hangs' : ''}`;
+    });
   }
 
   /** Listeners on `process` and global names that are left, in sentences. */
@@ -79,7 +96,11 @@ export class ProcessWatch {
 
   opened(id: number, type: string): void {
     const kind = KINDS[type];
-    if (kind !== undefined) this.#handles.set(id, `${kind} begun${callSite()}`);
+    if (kind === undefined) return;
+    const places = placesHere();
+    if (type === 'Timeout' ? isTimerOfNode(places) : isOfFetch(places)) return;
+    const { during } = this;
+    this.#handles.set(id, { what: `${kind} begun${callSite(places)}`, during });
   }
 
   closed(id: number): void {
@@ -97,13 +118,6 @@ export class ProcessWatch {
     const short = shown.trim().slice(0, 60);
     this.written.push(`it wrote ${JSON.stringify(short)} with ${call}${callSite()}`);
   }
-}
-
-/** Each different text once, with how often it came. */
-export function counted(texts: readonly string[]): readonly string[] {
-  const counts = new Map<string, number>();
-  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
-  return [...counts].map(([text, count]) => (count === 1 ? text : `${text} (${count} times)`));
 }
 
 const open = new Map<number, ProcessWatch>();

@@ -4,17 +4,20 @@
  * Invariants: no check keeps the others from running; the run ends, whatever the plugin does asynchronously; each failure
  * says in a sentence what the plugin did.
  */
-import { GlyphError, messageOf } from '../../../kernel/errors.ts';
+import { GlyphError } from '../../../kernel/errors.ts';
 import { checkDefinition } from '../../../kernel/plugins/definition.ts';
 import type { PluginDefinition } from '../../../kernel/plugins/types.ts';
 import type { AnyPlugin } from '../test-host.ts';
 import { badConfig } from './config-checks.ts';
 import { failedActivation, hungActivation, hungDeactivation } from './fault-checks.ts';
-import { activates, cleansUp, deactivates, INACTIVE, isFreed, reloads } from './life-checks.ts';
+import { activates, cleansUp, deactivates, isFreed, reloads } from './life-checks.ts';
 import { lateOptional, withoutOptional } from './optional-checks.ts';
-import { counted, ProcessWatch } from './process-watch.ts';
+import { counted, ofError, textOf, Told } from './findings.ts';
+import type { Findings } from './findings.ts';
+import { ProcessWatch } from './process-watch.ts';
+import { NotStarted } from './trial.ts';
 import type { Subject } from './trial.ts';
-import type { Findings, PluginCheck, PluginCheckName, PluginContractOptions, PluginContractReport } from './types.ts';
+import type { PluginCheck, PluginCheckName, PluginContractOptions, PluginContractReport } from './types.ts';
 
 interface Check {
   readonly name: PluginCheckName;
@@ -40,7 +43,6 @@ const CHECKS: readonly Check[] = [
     name: 'cleans-up',
     sentence: 'What it registered is gone after it has stopped; it starts again.',
     run: cleansUp,
-    needsActive: true,
   },
   { name: 'reloads', sentence: 'Reloads leave no more registrations than one start.', run: reloads, needsActive: true },
   {
@@ -114,14 +116,11 @@ export async function runPluginContract(
   const begun = performance.now();
   const watch = new ProcessWatch();
   const checks = await watch.run(async () => {
-    const definition = await made(DEFINITION, subject, watch);
+    const run = new Run(subject, watch);
+    const definition = await run.check(DEFINITION);
     if (!definition.ok) return [definition];
     const done = [definition];
-    for (const check of [...CHECKS, ...AFTERWARDS]) {
-      const isIdle = done.some(({ name, message }) => name === 'activates' && message?.startsWith(INACTIVE));
-      const skip = isIdle && check.needsActive ? skipped : check.run;
-      done.push(await made({ ...check, run: skip }, subject, watch));
-    }
+    for (const check of [...CHECKS, ...AFTERWARDS]) done.push(await run.check(check));
     return done;
   });
   const { name = '', version = '' } = (plugin as Partial<PluginDefinition> | null) ?? {};
@@ -131,25 +130,39 @@ export async function runPluginContract(
   return report;
 }
 
-const skipped = (): Promise<Findings> => Promise.resolve({ skipped: 'It does not become active.' });
+/** The checks of one plugin, one after the other. */
+class Run {
+  readonly #subject: Subject;
+  readonly #watch: ProcessWatch;
+  readonly #told = new Told();
 
-async function made(check: Check, subject: Subject, watch: ProcessWatch): Promise<PluginCheck> {
-  const { name, sentence } = check;
-  const begun = performance.now();
-  const done = (ok: boolean, skipped: boolean, message: string): PluginCheck => ({
-    name,
-    sentence,
-    ok,
-    skipped,
-    ...(message === '' ? {} : { message }),
-    ms: performance.now() - begun,
-  });
-  try {
-    const findings = await check.run(subject, watch);
-    if ('skipped' in findings) return done(true, true, findings.skipped);
-    return done(findings.length === 0, false, counted(findings).join('; '));
-  } catch (error) {
-    return done(false, false, messageOf(error));
+  constructor(subject: Subject, watch: ProcessWatch) {
+    this.#subject = subject;
+    this.#watch = watch;
+  }
+
+  async check(check: Check): Promise<PluginCheck> {
+    const { name, sentence } = check;
+    const begun = performance.now();
+    this.#watch.during = name;
+    const findings = await this.#findings(check);
+    const ms = performance.now() - begun;
+    if ('skipped' in findings) return { name, sentence, ok: true, skipped: true, message: findings.skipped, ms };
+    if (findings.length === 0) return { name, sentence, ok: true, skipped: false, ms };
+    const message = counted(findings.map(textOf)).join('; ');
+    return { name, sentence, ok: false, skipped: false, message, ms };
+  }
+
+  async #findings({ name, run, needsActive }: Check): Promise<Findings> {
+    const { idle } = this.#subject.known;
+    if (needsActive === true && idle !== undefined) return { skipped: idle };
+    let findings: Findings;
+    try {
+      findings = await run(this.#subject, this.#watch);
+    } catch (error) {
+      findings = [error instanceof NotStarted ? error.finding : ofError(error)];
+    }
+    return 'skipped' in findings ? findings : this.#told.unheard(name, findings);
   }
 }
 
@@ -177,5 +190,5 @@ function subjectOf(plugin: AnyPlugin, options: PluginContractOptions): Subject {
       hint: `There are ${KEYS.join(', ')}.`,
     });
   }
-  return { definition: plugin, config, services, rounds, db, schema, exercise, hangs: new Set() };
+  return { definition: plugin, config, services, rounds, db, schema, exercise, hangs: new Set(), known: {} };
 }

@@ -4,15 +4,18 @@
  * Invariant: a trial ends in bounded real time, whatever the plugin waits for: a clock that nobody moves is moved on until
  * the kernel's time limits end the wait.
  */
-import type { PluginDefinition, PluginReport } from '../../../kernel/plugins/types.ts';
+import type { PluginDefinition, PluginReport, Versions } from '../../../kernel/plugins/types.ts';
 import { GlyphError } from '../../../kernel/errors.ts';
 import { createHostClock } from '../host-clock.ts';
 import type { StandIns } from '../providers.ts';
-import { providersFor } from '../providers.ts';
+import { likelyService, providersFor } from '../providers.ts';
 import { openTestHost, turns } from '../test-host.ts';
 import type { KernelTestHost } from '../test-host.ts';
-import { census, surplus } from './census.ts';
-import type { Census } from './census.ts';
+import { thrownAt } from './call-site.ts';
+import { census, surplus, surplusText } from './census.ts';
+import type { Census, Surplus } from './census.ts';
+import { ofError, textOf } from './findings.ts';
+import type { Finding } from './findings.ts';
 import type { PluginContractOptions } from './types.ts';
 
 /** The plugin under test, and what it is run with. */
@@ -26,6 +29,27 @@ export interface Subject {
   readonly exercise: PluginContractOptions['exercise'];
   /** What was found to hang: nobody waits for it in real time again. */
   readonly hangs: Set<string>;
+  /** What the checks made so far have found out that matters to the next ones. */
+  readonly known: Known;
+}
+
+interface Known {
+  /** Why nothing that needs the plugin active can be checked. */
+  idle?: string;
+  /** It becomes active with its optional services only. */
+  needsOptional?: true;
+  /** Why it did not start again after its first time. */
+  again?: Finding;
+}
+
+/** A plugin that has been active before and is not now. */
+export class NotStarted extends Error {
+  readonly finding: Finding;
+
+  constructor(finding: Finding) {
+    super(textOf(finding));
+    this.finding = finding;
+  }
 }
 
 /** Turns of the event loop that a phase may take before the clock is moved on. */
@@ -44,13 +68,19 @@ export class Trial {
   /** Whether the clock need not wait for anybody: the plugin is made to hang, or was found to. */
   hurried = false;
   readonly #clock = createHostClock(Date.UTC(2026, 0, 1));
-  /** For what it requires; the optional ones come when a check wants them. */
+  /** The services that are there when the plugin comes. */
+  readonly #wanted: Versions;
   readonly #standIns: StandIns;
   #before: Census = new Map();
 
-  /** Opens a host for a plugin, runs `fn`, and closes the host. */
-  static async run<T>(subject: Subject, fn: (trial: Trial) => Promise<T>): Promise<T> {
-    const trial = new Trial(subject);
+  /** Opens a host for a plugin, with its optional services if they are wanted, runs `fn`, and closes the host. */
+  static async run<T>(
+    subject: Subject,
+    fn: (trial: Trial) => Promise<T>,
+    wants: 'required' | 'optional too' = 'required',
+  ): Promise<T> {
+    const { requires, optional } = subject.definition;
+    const trial = new Trial(subject, { ...(wants === 'required' ? {} : optional), ...requires });
     try {
       await trial.#prepare();
       return await fn(trial);
@@ -59,11 +89,11 @@ export class Trial {
     }
   }
 
-  private constructor(subject: Subject) {
+  private constructor(subject: Subject, wanted: Versions) {
     this.subject = subject;
-    const { db, schema, services, definition } = subject;
-    const required = Object.entries(services).filter(([name]) => definition.requires?.[name] !== undefined);
-    this.#standIns = Object.fromEntries(required);
+    this.#wanted = wanted;
+    const { db, schema, services } = subject;
+    this.#standIns = Object.fromEntries(Object.entries(services).filter(([name]) => name in wanted));
     this.host = openTestHost({
       db,
       clock: this.#clock,
@@ -79,19 +109,29 @@ export class Trial {
     return this.host.plugins.get(definition.name) as PluginReport;
   }
 
-  /** Loads the plugin and puts it to use; what keeps it from being active is thrown. */
+  /** Loads the plugin and puts it to use. @throws NotStarted with what keeps it from being active */
   async start(definition: PluginDefinition = this.subject.definition): Promise<PluginReport> {
     const report = await this.load(definition);
     const why = this.whyNot(report);
-    if (why !== undefined) throw report.error ?? new GlyphError('GC_NO_SERVICE', why);
+    if (why !== undefined) throw new NotStarted(why);
     await this.exercise();
     return report;
   }
 
-  /** Why a loaded plugin is not active, in sentences; undefined when it is. */
-  whyNot({ id, state, error }: PluginReport): string | undefined {
+  /** Why a loaded plugin is not active; undefined when it is. */
+  whyNot({ id, state, error }: PluginReport): Finding | undefined {
     if (state === 'active') return undefined;
-    return error?.message ?? this.host.plugins.why(id).join(' ');
+    if (error !== undefined) return ofError(error);
+    const why = this.host.plugins.why(id).join(' ');
+    const meant = why.includes('did you mean') ? '' : misspelt(this.subject.definition.requires);
+    return { text: `${why}${meant}`, cause: why };
+  }
+
+  /** The service that a plugin which is not active has asked for in vain, where its error tells. */
+  lackedService({ error }: PluginReport): string | undefined {
+    const { cause } = error ?? {};
+    if (!(cause instanceof GlyphError) || cause.code !== 'GC_NO_SERVICE') return undefined;
+    return Object.keys(this.subject.definition.optional ?? {}).find((name) => cause.message.includes(`'${name}'`));
   }
 
   /** Has the plugin do what its author says it should be doing during the checks. */
@@ -112,14 +152,26 @@ export class Trial {
     return this.wait(this.host.unload(this.subject.definition.name), 'deactivate');
   }
 
-  /** What is registered now beyond what was before the plugin came, in sentences. */
-  async left(when: string): Promise<readonly string[]> {
-    return surplus(this.#before, await census(this.host, this.subject.definition.name), when);
+  /** What is registered now beyond what was before the plugin came. */
+  async extra(): Promise<readonly Surplus[]> {
+    return surplus(this.#before, await census(this.host, this.subject.definition.name));
   }
 
-  /** What was logged as an error so far, in sentences. */
-  errors(): readonly string[] {
-    return this.host.logs.filter(({ level }) => level === 'error').map(({ message }) => `it logged: ${message}`);
+  /** The same as findings; `when` ends their sentences: `after it had stopped`. */
+  async left(when: string): Promise<readonly Finding[]> {
+    return (await this.extra()).map((one) => ({
+      text: `${surplusText(one)} ${one.more === 1 ? 'is' : 'are'} left ${when}`,
+      cause: leftCause(one),
+    }));
+  }
+
+  /** What was logged as an error so far. */
+  errors(): readonly Finding[] {
+    const errors = this.host.logs.filter(({ level }) => level === 'error');
+    return errors.map(({ message, fields }) => ({
+      text: `it logged: ${message}${thrownAt(fields['error'])}`,
+      cause: message,
+    }));
   }
 
   /** Awaits a promise; moves the clock on when it does not settle by itself. @throws what it rejects with, GC_PLUGIN_TIMEOUT */
@@ -144,10 +196,20 @@ export class Trial {
 
   async #prepare(): Promise<void> {
     const { plugins } = this.host;
-    plugins.loadAll(providersFor(this.subject.definition, this.#standIns, () => false));
+    const asking = { ...this.subject.definition, requires: this.#wanted, optional: {} };
+    plugins.loadAll(providersFor(asking, this.#standIns, () => false));
     await this.wait(plugins.ready(), 'loading what it requires');
     this.#before = await census(this.host, this.subject.definition.name);
   }
+}
+
+/** What is left over has one cause, whenever that is seen. */
+export const leftCause = ({ what }: Surplus): string => `left: ${what}`;
+
+/** ` Did you mean 'capsule'?` of a required service that a built-in plugin has under a name much like it. */
+function misspelt(requires: Versions = {}): string {
+  const meant = Object.keys(requires).flatMap((service) => likelyService(service) ?? []);
+  return meant.length === 0 ? '' : ` Did you mean ${meant.map((name) => `'${name}'`).join(', ')}?`;
 }
 
 const isTimeout = (error: unknown): boolean => error instanceof GlyphError && error.code === 'GC_PLUGIN_TIMEOUT';

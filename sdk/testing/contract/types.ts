@@ -57,6 +57,3 @@ export interface PluginContractReport {
   readonly checks: readonly PluginCheck[];
   readonly ms: number;
 }
-
-/** What a check found: sentences on what is wrong, or why it was not made. */
-export type Findings = readonly string[] | { readonly skipped: string };
