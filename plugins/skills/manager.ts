@@ -28,6 +28,8 @@ const POLL_MS = 200;
 export class SkillsManager implements SkillsService {
   readonly #runtime: Runtime;
   readonly #skills = new Map<string, Skill>();
+  /** Those that are being taken out, by id: who comes in their place begins when they have ended. */
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #host: HostState;
   readonly #schemaVersion: ReturnType<Database['prepare']>;
   readonly #control: Control;
@@ -54,12 +56,16 @@ export class SkillsManager implements SkillsService {
   /** Begins to load what lies in the folders. */
   start(): void {
     const { ctx } = this.#runtime;
-    this.#ready = this.#startAll();
     ctx.clock.interval(() => {
       this.lookAtSchema();
       this.#lookAtControl();
     }, POLL_MS);
-    if (!ctx.config.watch || ctx.config.dirs.length === 0) return;
+    if (ctx.config.watch && ctx.config.dirs.length > 0) this.#watch();
+    this.#ready = this.#startAll();
+  }
+
+  #watch(): void {
+    const { ctx } = this.#runtime;
     this.#watcher = new FolderWatcher({
       dirs: ctx.config.dirs,
       clock: ctx.clock,
@@ -67,8 +73,7 @@ export class SkillsManager implements SkillsService {
       known: () => [...this.#skills.values()].map((skill) => skill.dir),
       changed: (folder) => void this.#folderChanged(folder),
     });
-    const listening = this.#watcher.start();
-    this.#ready = Promise.all([this.#ready, listening]).then(() => undefined);
+    this.#watcher.start();
   }
 
   /** Another instance of the plugin has taken over: what runs goes on as its. */
@@ -104,8 +109,7 @@ export class SkillsManager implements SkillsService {
 
   async unload(id: string): Promise<void> {
     const skill = this.#find(id);
-    this.#skills.delete(id);
-    await skill.remove();
+    await this.#leave(id, () => skill.remove());
   }
 
   async reload(id: string, options: VersionOptions = {}): Promise<SkillReport> {
@@ -121,8 +125,7 @@ export class SkillsManager implements SkillsService {
       if (skill !== undefined) await this.unload(id);
       return;
     }
-    this.#skills.delete(id);
-    await (skill === undefined ? uninstall(this.#runtime, id, undefined) : skill.uninstall());
+    await this.#leave(id, () => (skill === undefined ? uninstall(this.#runtime, id, undefined) : skill.uninstall()));
   }
 
   async enable(id: string): Promise<SkillReport> {
@@ -221,7 +224,7 @@ export class SkillsManager implements SkillsService {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#watcher?.close();
+    this.#watcher?.close();
     for (const skill of inOrder([...this.#skills.values()]).toReversed()) {
       try {
         await skill.remove();
@@ -287,9 +290,21 @@ export class SkillsManager implements SkillsService {
       );
     }
     this.#runtime.lease.want();
-    const skill = known ?? new Skill(this.#runtime, id, dir);
+    const skill = known ?? new Skill(this.#runtime, id, dir, this.#leaving.get(id));
     this.#skills.set(id, skill);
     return skill;
+  }
+
+  #leave(id: string, end: () => Promise<void>): Promise<void> {
+    this.#skills.delete(id);
+    const before = this.#leaving.get(id);
+    const ended = before === undefined ? end() : before.then(end);
+    const gone = (): void => {
+      if (this.#leaving.get(id) === leaving) this.#leaving.delete(id);
+    };
+    const leaving = ended.then(gone, gone);
+    this.#leaving.set(id, leaving);
+    return ended;
   }
 
   #find(id: string): Skill {

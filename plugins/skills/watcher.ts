@@ -4,10 +4,8 @@
  * Invariant: a file event is only a hint. What is acted on is what two scans in a row have found alike, so a half-written
  * file or a folder that is still being copied starts nothing. A slow rescan finds what no event told of.
  */
-import { existsSync } from 'node:fs';
 import { basename, join, relative, resolve, sep } from 'node:path';
-import { watch } from 'chokidar';
-import type { FSWatcher } from 'chokidar';
+import { PathHints } from '../../sdk/path-hints.ts';
 import { messageOf } from '../../sdk/plugin.ts';
 import type { Clock, Logger, Timer } from '../../sdk/plugin.ts';
 import { isLeftover, isSkillFolder, readFolder, skillFolders } from './folder.ts';
@@ -16,9 +14,6 @@ import { isLeftover, isSkillFolder, readFolder, skillFolders } from './folder.ts
 const QUIET_MS = 100;
 const LOOK_AGAIN_MS = 40;
 const RESCAN_MS = 30_000;
-/** How often a folder that does not exist yet is looked for, in ms. */
-const MISSING_MS = 500;
-const DEPTH = 9;
 
 export interface FolderWatcherOptions {
   readonly dirs: readonly string[];
@@ -34,16 +29,22 @@ export class FolderWatcher {
   readonly #options: FolderWatcherOptions;
   readonly #dirs: readonly string[];
   readonly #pending = new Map<string, Timer>();
-  #events: FSWatcher | undefined;
+  readonly #hints: PathHints;
   #rescan: Timer | undefined;
-  #search: Timer | undefined;
-  #missing: readonly string[];
-  readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: FolderWatcherOptions) {
     this.#options = options;
     this.#dirs = options.dirs.map((dir) => resolve(dir));
-    this.#missing = this.#dirs.filter((dir) => !existsSync(dir));
+    this.#hints = new PathHints({
+      clock: options.clock,
+      ignored: (path) => isLeftover(basename(path)),
+      hint: (path) => this.#hint(path),
+      began: () => this.#lookAtAll(),
+      failed: (error) =>
+        options.log.warn(
+          `Watching the skills' folders failed (${messageOf(error)}); they are looked at every ${RESCAN_MS / 1000} s`,
+        ),
+    });
   }
 
   /** Whether something is being looked at. */
@@ -51,61 +52,27 @@ export class FolderWatcher {
     return this.#pending.size > 0;
   }
 
-  /** Resolves when file events are listened to, or no longer will be. */
-  start(): Promise<void> {
-    const { clock, log } = this.#options;
-    this.#rescan = clock.interval(() => this.#lookAtAll(), RESCAN_MS);
-    if (this.#missing.length > 0) this.#search = clock.interval(() => this.#lookForMissing(), MISSING_MS);
-    const events = watch(
-      this.#dirs.filter((dir) => existsSync(dir)),
-      {
-        ignoreInitial: true,
-        persistent: false,
-        depth: DEPTH,
-        followSymlinks: false,
-        ignored: (path) => !this.#dirs.includes(resolve(path)) && isLeftover(basename(path)),
-      },
-    );
-    this.#events = events;
-    events.on('all', (_event, path) => this.#hint(path));
-    events.on('error', (error) =>
-      log.warn(
-        `Watching the skills' folders failed (${messageOf(error)}); they are looked at every ${RESCAN_MS / 1000} s`,
-      ),
-    );
-    // With nothing to watch chokidar is never ready.
-    if (this.#missing.length === this.#dirs.length) return Promise.resolve();
-    const { promise, resolve: ready } = Promise.withResolvers<void>();
-    events.once('ready', ready);
-    // Closed before that, chokidar is never ready.
-    return Promise.race([promise, this.#closed.promise]);
+  /** Listens from now on; what is there now is no news. */
+  start(): void {
+    this.#rescan = this.#options.clock.interval(() => this.#lookAtAll(), RESCAN_MS);
+    this.#hints.follow(this.#dirs);
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#rescan?.cancel();
-    this.#search?.cancel();
     for (const timer of this.#pending.values()) timer.cancel();
     this.#pending.clear();
-    this.#closed.resolve();
-    await this.#events?.close();
+    this.#hints.close();
   }
 
-  #hint(path: string): void {
-    const full = resolve(path);
+  #hint(full: string): void {
+    // One that has gone takes its skills along.
+    if (this.#dirs.includes(full)) this.#lookAtAll();
     for (const dir of this.#dirs) {
       const [name] = relative(dir, full).split(sep);
       if (name === undefined || name === '' || name === '..' || isLeftover(name)) continue;
       this.#lookSoon(join(dir, name), QUIET_MS, undefined);
     }
-  }
-
-  #lookForMissing(): void {
-    const found = this.#missing.filter((dir) => existsSync(dir));
-    if (found.length === 0) return;
-    this.#missing = this.#missing.filter((dir) => !found.includes(dir));
-    if (this.#missing.length === 0) this.#search?.cancel();
-    this.#events?.add(found);
-    this.#lookAtAll();
   }
 
   #lookAtAll(): void {

@@ -1,67 +1,55 @@
 /**
- * Listens to the file system for anything that may concern a plugin.
+ * Which paths may concern a plugin, and that something has happened to one of them.
  *
- * Invariant: an event is only a hint that it is time to look; which file it names, and whether it comes at all, decides nothing.
+ * Invariant: as of {@link PathHints}, an event is only a hint that it is time to look.
  */
-import { basename, dirname, relative, resolve, sep } from 'node:path';
-import { watch } from 'chokidar';
-import type { FSWatcher } from 'chokidar';
+import { basename, dirname, relative, sep } from 'node:path';
+import type { Clock } from '../../kernel/clock.ts';
 import { messageOf } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { isLeftover } from '../../plugins/skills/folder.ts';
+import { PathHints } from '../path-hints.ts';
 import { isInside } from './source.ts';
 
-/** How deep below a folder is looked. */
-const DEPTH = 9;
-
 export interface FileHintsOptions {
+  readonly clock: Clock;
   readonly log: Logger;
   /** Something has happened to this path. */
-  hint(path: string): void;
+  readonly hint: (path: string) => void;
+  /** A folder has come: what happened to it before was not hinted at. */
+  readonly began: () => void;
 }
 
 export class FileHints {
-  readonly #options: FileHintsOptions;
   readonly #folders = new Set<string>();
   readonly #files = new Set<string>();
-  #events: FSWatcher | undefined;
+  readonly #hints: PathHints;
 
-  constructor(options: FileHintsOptions) {
-    this.#options = options;
-  }
-
-  /** Listens to these, too: folders with all that is below them, and single files. Resolves when it does. */
-  async follow(folders: Iterable<string>, files: Iterable<string>): Promise<void> {
-    const newFolders = [...folders].filter((folder) => !this.#folders.has(folder));
-    newFolders.forEach((folder) => this.#folders.add(folder));
-    const newFiles = [...files].filter((file) => !this.#files.has(file) && !this.#inFolder(file));
-    newFiles.forEach((file) => this.#files.add(file));
-    // The folder of a file tells of one that is replaced or comes back.
-    const paths = [...newFolders, ...newFiles.map((file) => dirname(file)), ...newFiles];
-    if (paths.length === 0) return;
-    if (this.#events !== undefined) {
-      this.#events.add(paths);
-      return;
-    }
-    const events = watch(paths, {
-      ignoreInitial: true,
-      persistent: false,
-      depth: DEPTH,
-      followSymlinks: false,
-      ignored: (path) => !this.#concerns(resolve(path)),
+  constructor({ clock, log, hint, began }: FileHintsOptions) {
+    this.#hints = new PathHints({
+      clock,
+      hint,
+      began,
+      ignored: (path) => !this.#concerns(path),
+      failed: (error) =>
+        log.warn(`Watching the plugins' files failed (${messageOf(error)}); they are looked at now and then`),
     });
-    this.#events = events;
-    events.on('all', (_event, path) => this.#options.hint(resolve(path)));
-    events.on('error', (error) =>
-      this.#options.log.warn(
-        `Watching the plugins' files failed (${messageOf(error)}); they are looked at now and then`,
-      ),
-    );
-    await new Promise<void>((ready) => events.once('ready', () => ready()));
   }
 
-  async close(): Promise<void> {
-    await this.#events?.close();
+  /**
+   * Listens to these, too: folders with all that is below them, which need not be there yet, and single files. Says whether
+   * any of it is new, and was not listened to so far.
+   */
+  follow(folders: readonly string[], files: readonly string[]): boolean {
+    folders.forEach((folder) => this.#folders.add(folder));
+    const single = files.filter((file) => !this.#inFolder(file));
+    single.forEach((file) => this.#files.add(file));
+    // The folder of a file tells of what happens to it, and of one that is put in its place.
+    return this.#hints.follow([...folders, ...single.map((file) => dirname(file))]);
+  }
+
+  close(): void {
+    this.#hints.close();
   }
 
   #inFolder(path: string): boolean {

@@ -7,35 +7,30 @@
  * - A broken edit changes nothing: the version that ran goes on, and the file, the line and the remedy are logged once.
  * - After `close()` nothing is left: no watcher, no timer, no child process.
  */
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Clock, Timer } from '../../kernel/clock.ts';
-import { GlyphError, messageOf } from '../../kernel/errors.ts';
+import { GlyphError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
 import { Operations } from '../../kernel/operations.ts';
 import type { PluginHost } from '../../kernel/plugins/host.ts';
 import type { PluginReport } from '../../kernel/plugins/types.ts';
+import type { FilePluginReport } from '../manager-types.ts';
 import { bringIn, reloadFrom } from './bring-in.ts';
 import type { BroughtIn } from './bring-in.ts';
 import { badFile } from './errors.ts';
 import { holdEsbuild } from './esbuild.ts';
 import { FileHints } from './file-hints.ts';
 import type { Bundler, PreparedPlugin } from './load.ts';
+import { Looks } from './looks.ts';
 import { folderPath } from './options.ts';
 import type { CheckedPlugins, FolderSource, PathSource } from './options.ts';
 import { pluginPackages, pluginsIn } from './folders.ts';
 import { reportOfFile, withFile } from './report.ts';
-import type { FilePluginReport } from './report.ts';
 import { isInside } from './source.ts';
 import { TrackedFile } from './tracked-file.ts';
 
-/** How often everything is looked at without a hint, and how often a folder that is not there yet is looked for, in ms. */
+/** How often everything is looked at without a hint, in ms. */
 const RESCAN_MS = 30_000;
-const MISSING_MS = 500;
-/** chokidar passes over a second change of a file within 50 ms, so a look is followed by another one after these ms. */
-const LOOK_AGAIN_MS = 60;
-/** A folder that never rests is looked at after so many quiet times. */
-const PATIENCE = 10;
 /** Where nothing is watched, esbuild's process waits so long for another reload, in ms: to start it takes longer than to build. */
 const ESBUILD_IDLE_MS = 5_000;
 
@@ -53,38 +48,37 @@ export class PluginFiles {
   /** By absolute path, in the order in which they came. */
   readonly #files = new Map<string, TrackedFile>();
   readonly #hints: FileHints;
-  readonly #timers: Timer[] = [];
   #esbuild: ReturnType<typeof holdEsbuild>;
   readonly #operations = new Operations();
-  #watching: Promise<void> = Promise.resolve();
-  #look: Timer | undefined;
+  readonly #looks: Looks;
   #idle: Timer | undefined;
-  #hintedAt: number | undefined;
-  #scanWaits = false;
+  #rescan: Timer | undefined;
   #closed = false;
 
   constructor(options: PluginFilesOptions, { paths, folders }: Pick<CheckedPlugins, 'paths' | 'folders'>) {
     this.#options = options;
     this.#folders = [...folders];
-    this.#hints = new FileHints({ log: options.logger, hint: (path) => this.#hinted(path) });
+    const { clock, logger } = options;
+    this.#looks = new Looks({ clock, logger, operations: this.#operations, look: () => this.#scan() });
+    this.#hints = new FileHints({
+      clock,
+      log: logger,
+      hint: (path) => this.#hinted(path),
+      began: () => this.#looks.now(),
+    });
     for (const path of paths) this.#track(path);
   }
 
   /** Begins to load, and to watch; {@link ready} tells when all has been tried. Does nothing when there is nothing to load. */
   begin(): void {
     if (this.#folders.length === 0 && this.#files.size === 0) return;
-    this.#scanNow();
+    this.#looks.now();
     this.#watch();
   }
 
   /** Resolves when what has been asked for so far has been tried. */
   async ready(): Promise<void> {
     await this.#operations.add(() => Promise.resolve());
-  }
-
-  /** Resolves when edits are listened to. */
-  watching(): Promise<void> {
-    return this.#watching;
   }
 
   /** Loads one more. @throws GC_BAD_PLUGIN; what `activate` throws is in the report instead */
@@ -143,13 +137,13 @@ export class PluginFiles {
   }
 
   /** Stops watching and loading. Idempotent. */
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
-    this.#look?.cancel();
-    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#looks.close();
+    this.#rescan?.cancel();
     for (const file of this.#files.values()) file.close();
     this.#releaseEsbuild();
-    await this.#hints.close();
+    this.#hints.close();
   }
 
   get #bundler(): { readonly bundler?: Bundler } {
@@ -163,7 +157,7 @@ export class PluginFiles {
     this.#idle = undefined;
     if (this.#options.bundler === 'node') return;
     this.#esbuild ??= holdEsbuild();
-    if (this.#timers.length > 0) return;
+    if (this.#rescan !== undefined) return;
     this.#idle = this.#options.clock.timeout(() => this.#releaseEsbuild(), ESBUILD_IDLE_MS);
   }
 
@@ -194,9 +188,7 @@ export class PluginFiles {
 
   /** Looks at everything: what has gone is unloaded, what has changed reloaded, what is new loaded. */
   async #scan(): Promise<void> {
-    this.#scanWaits = false;
     if (this.#closed) return;
-    this.#hintedAt = undefined;
     this.#discover();
     const followed = [...this.#files.values()].filter(({ tried, options }) => options.watch || !tried);
     const changed = followed.filter((file) => file.changed());
@@ -231,14 +223,14 @@ export class PluginFiles {
       if (this.#isClosed()) return;
       this.#say(file, before, done);
     }
-    void this.#followAll();
+    this.#followAll();
   }
 
   #say(file: TrackedFile, before: GlyphError | undefined, done: BroughtIn | undefined): void {
     const { logger } = this.#options;
     const { error, loaded, options } = file;
     const plugin = loaded?.definition.name;
-    const fields = plugin === undefined ? {} : { plugin };
+    const fields = plugin === undefined ? {} : { plugin, phase: 'load' };
     if (error !== undefined) {
       if (error.message !== before?.message) logger.error(error.message, { ...fields, error });
     } else if (done !== undefined && loaded !== undefined) {
@@ -265,26 +257,14 @@ export class PluginFiles {
     else
       file.fail(badFile(label, 'the file is gone', { hint: 'Put it back, and it is loaded again.' }), { retry: true });
     if (name === undefined || host.get(name) === undefined) return;
-    logger.info(`${label} is gone; plugin '${name}' is unloaded`, { plugin: name });
+    logger.info(`${label} is gone; plugin '${name}' is unloaded`, { plugin: name, phase: 'load' });
     await host.unload(name);
   }
 
   /** Something happened to a path: look at everything when it has been quiet for a moment. */
   #hinted(path: string): void {
     const wait = this.#debounceOf(path);
-    if (wait === undefined || this.#closed) return;
-    const { clock } = this.#options;
-    const now = clock.now();
-    this.#hintedAt ??= now;
-    this.#look?.cancel();
-    const left = Math.min(wait, Math.max(0, this.#hintedAt + wait * PATIENCE - now));
-    const look = (): void => {
-      this.#scanNow();
-      this.#look = clock.timeout(() => this.#scanNow(), LOOK_AGAIN_MS);
-    };
-    // Even the shortest timer takes a millisecond.
-    if (left === 0) look();
-    else this.#look = clock.timeout(look, left);
+    if (wait !== undefined && !this.#closed) this.#looks.whenQuiet(wait);
   }
 
   #debounceOf(path: string): number | undefined {
@@ -293,38 +273,26 @@ export class PluginFiles {
     return file?.options.debounce ?? folder?.debounce;
   }
 
-  /** Listens to the files, and looks once more when it does: something may have changed in between. */
   #watch(): void {
     const { clock } = this.#options;
     const folders = this.#folders.filter(({ watch }) => watch);
     if (folders.length === 0 && ![...this.#files.values()].some(({ options }) => options.watch)) return;
-    if (this.#timers.length === 0) {
-      this.#timers.push(clock.interval(() => this.#scanNow(), RESCAN_MS));
-      const missing = folders.filter(({ dir }) => !existsSync(dir));
-      if (missing.length > 0) this.#timers.push(this.#lookFor(missing));
-    }
+    this.#rescan ??= clock.interval(() => this.#looks.now(), RESCAN_MS);
     this.#keepEsbuild();
-    this.#watching = this.#followAll().then(() => this.#scanNow());
+    this.#followAll();
   }
 
-  #lookFor(missing: readonly FolderSource[]): Timer {
-    const timer = this.#options.clock.interval(() => {
-      if (!missing.some(({ dir }) => existsSync(dir))) return;
-      if (missing.every(({ dir }) => existsSync(dir))) timer.cancel();
-      this.#watch();
-    }, MISSING_MS);
-    return timer;
-  }
-
-  #followAll(): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    const folders = this.#folders.filter(({ watch, dir }) => watch && existsSync(dir)).map(folderPath);
+  /** Listens to all there is; what is new of it may have changed before it was listened to. */
+  #followAll(): void {
+    if (this.#closed) return;
+    const folders = this.#folders.filter(({ watch }) => watch).map(folderPath);
     const files = [...this.#files.values()].filter(({ options }) => options.watch);
     const own = files.filter(({ isFolder }) => isFolder).map(({ options }) => options.path);
-    return this.#hints.follow(
+    const isNew = this.#hints.follow(
       [...folders, ...own],
       files.filter(({ isFolder }) => !isFolder).flatMap(({ inputs }) => inputs),
     );
+    if (isNew) this.#looks.now();
   }
 
   #assertOpen(): void {
@@ -333,16 +301,5 @@ export class PluginFiles {
 
   #isClosed(): boolean {
     return this.#closed;
-  }
-
-  /** One that has not begun sees what has happened since it was asked for, too. */
-  #scanNow(): void {
-    if (this.#scanWaits) return;
-    this.#scanWaits = true;
-    this.#operations
-      .add(() => this.#scan())
-      .catch((error: unknown) => {
-        this.#options.logger.error(`Looking at the plugins' files failed: ${messageOf(error)}`, { error });
-      });
   }
 }

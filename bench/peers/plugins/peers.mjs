@@ -29,7 +29,7 @@ export const PEERS = {
   jiti: {
     label: 'jiti',
     package: 'jiti',
-    note: 'It loads files and nothing more. `moduleCache: false`, or an edited import is not seen; chokidar tells of the save, as in GlyphCase. Cold means without its cache on disk (`fsCache: false`).',
+    note: 'It loads files and nothing more. `moduleCache: false`, or an edited import is not seen; chokidar tells of the save. Cold means without its cache on disk (`fsCache: false`).',
   },
   'vite-runner': {
     label: 'vite’s module runner',
