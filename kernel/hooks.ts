@@ -192,3 +192,8 @@ export function createHooks(options: HookOptions = {}): KernelHooks {
 function warn(error: unknown, { hook, tap }: TapPlace): void {
   process.emitWarning(`the tap '${tap}' of hook ${hook} failed: ${messageOf(error)}`, 'GlyphCaseWarning');
 }
+
+/** How many taps somebody has on all hooks together. */
+export function tapsOf(hooks: KernelHooks, name: string): number {
+  return (Object.values(hooks) as Hook<never, unknown>[]).reduce((sum, hook) => sum + hook.count(name), 0);
+}

@@ -85,6 +85,11 @@ export function withTimeLimit<T>(fn: () => T | Promise<T>, limit: TimeLimit): T 
   return promise;
 }
 
+/** Whether it is the error of a time limit that ran out. */
+export function isTimeout(thrown: unknown): thrown is GlyphError {
+  return thrown instanceof GlyphError && thrown.code === 'GC_PLUGIN_TIMEOUT';
+}
+
 function timeoutError(limit: TimeLimit, ms: number, step: Step): GlyphError {
   const inner = innermost(step);
   const waiting = inner === undefined ? '' : `; it was waiting for ${inner.what}`;

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ERRORS } from '../kernel/errors.ts';
 import { root } from './declarations.ts';
-import { renderPluginReference } from './plugin-reference.ts';
+import { cell, renderPluginReference } from './plugin-reference.ts';
 
 interface Section {
   readonly title: string;
@@ -33,7 +33,6 @@ function readSections(): readonly Section[] {
 
 function renderErrors(): string {
   const hints: Readonly<Record<string, string>> = ERRORS;
-  const cell = (text: string): string => text.replaceAll('|', '\\|');
   const sections = readSections().map(({ title, codes }) => {
     const heading = title.charAt(0).toUpperCase() + title.slice(1);
     const rows = codes.map((code) => `| \`${code}\` | ${cell(hints[code] ?? '')} |`);

@@ -5,7 +5,16 @@
  * Exit code 1 unless all passed. `--keep` leaves the folder for a look inside.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { programsOf } from '../test/92-docs-support.ts';
@@ -162,15 +171,13 @@ step('npx glyphcase --help', [installed], () => {
   return undefined;
 });
 
+const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const strict = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', 'false'];
+
 step('types of a TypeScript consumer', [withReact], () => {
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const common = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', 'false'];
-  run(process.execPath, [tsc, ...common, '--module', 'nodenext', 'consumer.ts', 'react.ts'], consumer);
-  run(
-    process.execPath,
-    [tsc, ...common, '--module', 'esnext', '--moduleResolution', 'bundler', 'consumer.ts', 'react.ts'],
-    consumer,
-  );
+  const sources = ['consumer.ts', 'plugins.ts', 'react.ts'];
+  node(tsc, ...strict, '--module', 'nodenext', ...sources);
+  node(tsc, ...strict, '--module', 'esnext', '--moduleResolution', 'bundler', ...sources);
   return 'nodenext and bundler';
 });
 
@@ -184,17 +191,16 @@ step('a new plugin: its tests, its types, its check', [installed], () => {
   const plugin = join(consumer, 'plugins', 'slow-log');
   run('npx', ['--no-install', 'glyphcase', 'plugin', 'new', 'slow-log'], consumer);
   run('npm', ['test'], plugin);
-  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', plugin], plugin);
+  node(tsc, '-p', plugin);
   const said = run('npx', ['--no-install', 'glyphcase', 'plugin', 'check', 'plugins/slow-log'], consumer);
   if (!/^13 ok, 2 skipped/m.test(said)) throw new Error(said);
   return undefined;
 });
 
 step('types of a CommonJS consumer', [withReact], () => {
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const common = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node', '--skipLibCheck', 'false'];
+  copyFileSync(join(consumer, 'plugins.ts'), join(consumer, 'plugins.cts'));
   for (const module of ['node16', 'nodenext', 'commonjs'])
-    run(process.execPath, [tsc, ...common, '--module', module, 'common.cts'], consumer);
+    node(tsc, ...strict, '--module', module, 'common.cts', 'plugins.cts');
   return 'node16, nodenext and commonjs';
 });
 

@@ -119,14 +119,15 @@ function entriesOf(table: ts.InterfaceDeclaration): readonly EventEntry[] {
   return membersOf(table).map(({ name, type, doc }) => {
     if (type === undefined) throw new Error(`${file}: the channel ${name} has no payload type`);
     const named = findInterface(file, type.getText());
-    const fields =
-      named &&
-      `{ ${membersOf(named)
-        .map(({ text }) => text)
-        .join('; ')} }`;
-    return { channel: name, payload: fields ?? oneLine(type), when: needed(doc, `${file}: the channel ${name}`) };
+    const payload = named === undefined ? oneLine(type) : fieldsOf(named);
+    return { channel: name, payload, when: needed(doc, `${file}: the channel ${name}`) };
   });
 }
+
+const fieldsOf = (declaration: ts.InterfaceDeclaration): string =>
+  `{ ${membersOf(declaration)
+    .map(({ text }) => text)
+    .join('; ')} }`;
 
 export interface ServiceEntry {
   readonly service: string;
@@ -170,7 +171,8 @@ function needed(doc: string, what: string): string {
   return doc;
 }
 
-const cell = (text: string): string => text.replaceAll('|', '\\|');
+/** A text inside a cell of a table. */
+export const cell = (text: string): string => text.replaceAll('|', '\\|');
 const code = (text: string): string => `\`${cell(text)}\``;
 const row = (...cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
@@ -184,7 +186,7 @@ function emitters(channel: string, all: readonly Emit[]): string {
 }
 
 function hookSection(): readonly string[] {
-  const row_ = interfaceOf(HOOKS, 'RowTarget');
+  const target = interfaceOf(HOOKS, 'RowTarget');
   return [
     '## Hooks',
     '',
@@ -201,9 +203,7 @@ function hookSection(): readonly string[] {
     '|---|---|---|---|',
     ...hookEntries().map(({ name, kind, args, when }) => row(code(name), kind, code(args), cell(when))),
     '',
-    `\`Data\` is a row, column by column. \`RowTarget\`: \`{ ${membersOf(row_)
-      .map(({ text }) => text)
-      .join('; ')} }\`. ${docOf(row_)}`,
+    `\`Data\` is a row, column by column. \`RowTarget\`: \`${fieldsOf(target)}\`. ${docOf(target)}`,
     '',
   ];
 }

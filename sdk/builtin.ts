@@ -17,7 +17,6 @@ import skills from '../plugins/skills/index.ts';
 import type { SkillsConfig } from '../plugins/skills/runtime.ts';
 import { readConfig } from './config.ts';
 import type { CheckedConfig } from './config.ts';
-import { readPlugins } from './plugin-files/options.ts';
 import { PluginFiles } from './plugin-files/plugin-files.ts';
 
 const entry = (definition: PluginDefinition<never>, config: unknown = {}): PluginEntry => ({
@@ -66,13 +65,13 @@ export function loadPlugins(host: PluginHost, config: CheckedConfig): void {
   const failed = host.loadAll(builtinPlugins(config)).find((report) => report.state === 'failed');
   // The built-in ones are the database's engine: without them there is nothing to go on with.
   if (failed?.error !== undefined) throw rootCause(failed.error);
-  for (const { definition, config: given } of readPlugins(config.plugins).definitions) host.load(definition, given);
+  for (const { definition, config: given } of config.plugins.definitions) host.load(definition, given);
 }
 
-/** The plugins a host takes from files. They are loaded when it has booted, and forgotten by `close()`. @throws GC_BAD_OPTION, GC_BAD_PLUGIN */
+/** The plugins a host takes from files. They are loaded when it has booted, and forgotten by `close()`. */
 export function createPluginFiles(kernel: Kernel, config: Pick<CheckedConfig, 'plugins'>): PluginFiles {
   const { plugins: host, clock, logger, hooks } = kernel;
-  const files = new PluginFiles({ host, clock, logger }, readPlugins(config.plugins));
+  const files = new PluginFiles({ host, clock, logger }, config.plugins);
   hooks.boot.tap('plugin files', () => files.begin());
   return files;
 }

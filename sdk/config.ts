@@ -11,7 +11,7 @@ import { DEFAULT_LIMITS } from '../kernel/plugins/host-types.ts';
 import type { JsonSchema } from '../kernel/plugins/types.ts';
 import { describe } from '../kernel/database/values.ts';
 import { readPlugins } from './plugin-files/options.ts';
-import type { PluginOption } from './plugin-files/options.ts';
+import type { CheckedPlugins, PluginOption } from './plugin-files/options.ts';
 import type { SchemaDefinition } from './schema.ts';
 
 /** What a skill may be granted; the same shape as `permissions` in its manifest. */
@@ -199,12 +199,10 @@ const optionsSchema: JsonSchema = {
   },
 };
 
-/** What the schema cannot see: functions and definitions that are checked elsewhere. */
-const OBJECTS = ['schema', 'plugins', 'logger', 'clock'] as const;
-
 /** Options with their defaults. */
-export interface CheckedConfig extends GlyphCaseConfig {
+export interface CheckedConfig extends Omit<GlyphCaseConfig, 'plugins'> {
   readonly capsule: Required<Omit<CapsuleOptions, 'maxLogBytes' | 'archive'>> & CapsuleOptions;
+  readonly plugins: CheckedPlugins;
   readonly pluginLimits: Required<PluginLimitOptions>;
   readonly slowQueryMs: number;
   readonly busyTimeout: number;
@@ -225,9 +223,9 @@ export function readConfig(first: unknown, second: unknown): CheckedConfig {
   if (checked.problems !== undefined) {
     throw new GlyphError('GC_BAD_OPTION', `new GlyphCase(): ${describeProblems(checked.problems)}`);
   }
-  const objects = { schema, plugins, logger, clock };
-  for (const name of OBJECTS) {
-    const value = objects[name];
+  // What the JSON Schema cannot see: functions, and what is checked elsewhere.
+  const objects = { schema, logger, clock };
+  for (const [name, value] of Object.entries(objects)) {
     if (value !== undefined && (typeof value !== 'object' || value === null)) {
       throw new GlyphError('GC_BAD_OPTION', `new GlyphCase(): the option ${name} cannot be ${describe(value)}`);
     }
@@ -237,9 +235,8 @@ export function readConfig(first: unknown, second: unknown): CheckedConfig {
       hint: "Give a list: plugins: ['./plugins/metrics.ts']",
     });
   }
-  readPlugins(config['plugins'] as GlyphCaseOptions['plugins']);
   const present = Object.fromEntries(Object.entries(objects).filter(([, value]) => value !== undefined));
-  return { ...checked.value, ...present };
+  return { ...checked.value, ...present, plugins: readPlugins(plugins as GlyphCaseOptions['plugins']) };
 }
 
 function asObject(value: unknown, what: string): Record<string, unknown> {

@@ -152,9 +152,21 @@ export function definePlugin<Config = Unset, State = unknown, const Schema exten
  *   run: (ctx, { name }, { times }) => ctx.print(`Hello ${name}! `.repeat(times)),
  * });
  * ```
+ *
+ * The options of the plugin, which are declared elsewhere, have the type that `run` gives its first parameter:
+ * @example
+ * ```ts
+ * const config = { type: 'object', properties: { rate: { type: 'number', default: 20 } } } as const;
+ * const rate = defineCommand({
+ *   summary: 'print the rate',
+ *   run: (ctx: CommandContext<FromSchema<typeof config>>) => ctx.print(ctx.config.rate),
+ * });
+ * ```
  */
-export function defineCommand<const Arguments extends CommandArguments, const Options extends CommandOptions>(
-  command: PluginCommand<Arguments, Options>,
-): PluginCommand<Arguments, Options> {
+export function defineCommand<
+  const Arguments extends CommandArguments,
+  const Options extends CommandOptions,
+  Config = unknown,
+>(command: PluginCommand<Arguments, Options, Config>): PluginCommand<Arguments, Options, Config> {
   return command;
 }

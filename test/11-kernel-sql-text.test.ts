@@ -3,8 +3,9 @@ import BetterSqlite3 from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GlyphError } from '../kernel/errors.ts';
+import { didYouMean } from '../kernel/schema/validate.ts';
 import { foldName, quoteName, quoteText, sameName } from '../kernel/sql/identifiers.ts';
-import { didYouMean, sqlError } from '../kernel/sql/errors.ts';
+import { sqlError } from '../kernel/sql/errors.ts';
 import { literalise, nameOf, sqlLiteral, tokenize } from '../kernel/sql/index.ts';
 
 const db = new BetterSqlite3(':memory:');
@@ -171,6 +172,18 @@ describe("SQLite's errors", () => {
       'GC_NO_SUCH_TABLE',
     );
     expect(didYouMean('x', [])).toBeUndefined();
+  });
+
+  test('do not suggest the very name that is missing, though another table has such a column', () => {
+    expect(mapped('SELECT status FROM (SELECT 1 AS x)').message).toBe(
+      'no such column: status in: SELECT status FROM (SELECT 1 AS x)',
+    );
+    expect(mapped('SELECT o.STATUS FROM (SELECT 1 AS x) o').message).not.toContain('did you mean');
+    expect(mapped('SELECT "Status" FROM (SELECT 1 AS x)').message).not.toContain('did you mean');
+    const nearest = sqlError(failure(own, 'SELECT state FROM orders'), '', undefined, () => ['state', 'status']);
+    expect(nearest.message).toContain('did you mean "status"?');
+    // Where it is looked for is what is wrong here, not the name.
+    expect(mapped('SELECT * FROM temp.orders').message).toContain('did you mean "orders"?');
   });
 
   test('have the code of their cause', () => {

@@ -39,6 +39,20 @@ async function reloaded(host: SkillHost, text?: string): Promise<void> {
   expect(await host.skills.reload('demo')).toMatchObject({ state: 'active', reasons: [] });
 }
 
+/** Inserts a row and reloads the skill; delivery and reload both wait for the writer, the reload first. */
+async function insertedBeforeReload(host: SkillHost, n: number): Promise<void> {
+  const gate = Promise.withResolvers<void>();
+  insert(host, n);
+  const holding = host.db.transaction(() => gate.promise);
+  const reloading = host.skills.reload('demo');
+  await settle();
+  await host.clock.advance(1000);
+  gate.resolve();
+  await holding;
+  await reloading;
+  await host.rest();
+}
+
 /** A host with the skill `demo`. */
 async function withSkill(text: string, options: SkillHostOptions = waiting): Promise<SkillHost> {
   const host = await skillHost(options);
@@ -62,17 +76,7 @@ describe('a watch on a table', () => {
 
   it('hears of what it was given, and had not begun with when the reload came', async () => {
     const host = await withSkill(WATCH);
-    const gate = Promise.withResolvers<void>();
-    insert(host, 1);
-    // Holds the writer; reload and delivery both wait for it, the reload first.
-    const holding = host.db.transaction(() => gate.promise);
-    const reloading = host.skills.reload('demo');
-    await settle();
-    await host.clock.advance(1000);
-    gate.resolve();
-    await holding;
-    await reloading;
-    await host.rest();
+    await insertedBeforeReload(host, 1);
     expect(told(host)).toEqual(['saw INSERT 1']);
   });
 
@@ -215,16 +219,7 @@ describe('a watch on a SELECT', () => {
 
   it('tells what it was given, and had not begun with when the reload came', async () => {
     const host = await withSkill(WATCH);
-    const gate = Promise.withResolvers<void>();
-    insert(host, 1);
-    const holding = host.db.transaction(() => gate.promise);
-    const reloading = host.skills.reload('demo');
-    await settle();
-    await host.clock.advance(1000);
-    gate.resolve();
-    await holding;
-    await reloading;
-    await host.rest();
+    await insertedBeforeReload(host, 1);
     insert(host, 2);
     await host.rest();
     expect(told(host)).toEqual(['saw INSERT 1', 'saw INSERT 2']);

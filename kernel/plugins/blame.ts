@@ -4,6 +4,7 @@
  * Invariant: only services are named that the plugin declares, and that it asked for, followed, or met an error of.
  */
 import { GlyphError } from '../errors.ts';
+import { isTimeout } from '../time-limit.ts';
 import type { PluginInstance } from './instance.ts';
 import { lackOf } from './unit.ts';
 import type { World } from './unit.ts';
@@ -30,10 +31,6 @@ export function withSuspects(instance: PluginInstance, error: GlyphError, world:
   const named = suspects.map(({ service, lack }) => `the service '${service}' was not there: ${lack}`);
   const { plugin = instance.definition.name, phase = 'activate' } = error;
   return new GlyphError(error.code, `${error.message}; ${named.join('; ')}`, { plugin, phase, cause: error });
-}
-
-function isTimeout(thrown: unknown): boolean {
-  return thrown instanceof GlyphError && thrown.code === 'GC_PLUGIN_TIMEOUT';
 }
 
 /** What it asked for or follows and is not to be had. */

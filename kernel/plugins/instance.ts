@@ -8,8 +8,10 @@
 import type { KernelBus } from '../bus.ts';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/types.ts';
+import { formatDuration } from '../durations.ts';
 import { GlyphError, messageOf } from '../errors.ts';
-import type { Hook, KernelHooks } from '../hooks.ts';
+import { tapsOf } from '../hooks.ts';
+import type { KernelHooks } from '../hooks.ts';
 import type { Logger } from '../logger.ts';
 import type { AbandonedList } from './abandoned.ts';
 import { createContext } from './context.ts';
@@ -20,6 +22,7 @@ import { createScope } from './scope.ts';
 import { Span } from './timings.ts';
 import type { TimingNode } from './timings.ts';
 import type { Parking } from './parking.ts';
+import { sayIfSlow } from './patience.ts';
 import type { Routes } from './routes.ts';
 import type { Services } from './services.ts';
 import { runSteps, waitFor } from './steps.ts';
@@ -53,7 +56,6 @@ export interface InstanceHost {
 
 export interface PluginInstance {
   readonly definition: PluginDefinition;
-  readonly config: unknown;
   /** `name#generation`, unique among all instances of the host. */
   readonly owner: string;
   readonly scope: Scope;
@@ -120,6 +122,7 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
   let dead = false;
   /** Phases whose promise has not settled. */
   const unsettled = new Map<string, PromiseLike<unknown>>();
+  let notice: Disposer | undefined;
 
   function closedError(call: string): GlyphError {
     return new GlyphError('GC_SCOPE_CLOSED', `plugin '${name}' was unloaded; its ${call} is no longer possible`, {
@@ -218,6 +221,8 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
       if (!isThenable(result)) return undefined;
       const settled = (): void => void unsettled.delete(which);
       unsettled.set(which, result);
+      const waiting = `plugin '${name}': still waiting for ${which}, which is given up after ${formatDuration(limit.ms)}`;
+      notice = sayIfSlow(result, limit.ms, clock, () => log.info(waiting, { phase: which }));
       result.then(settled, settled);
       return result;
     }, limit);
@@ -239,6 +244,7 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
 
   function* close(): Steps<readonly Error[]> {
     for (const [which, work] of unsettled) giveUp(which, work);
+    notice?.();
     const errors = yield* waitFor(scope.closeNow());
     dead = true;
     return [...errors, ...leaks(host, owner)];
@@ -246,7 +252,6 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
 
   return {
     definition,
-    config,
     owner,
     scope,
     missed,
@@ -288,7 +293,7 @@ export function createInstance(host: InstanceHost, parts: InstanceParts): Plugin
 
 /** What is still registered under an owner whose scope has closed. Always empty, unless the kernel has a defect. */
 function leaks({ bus, hooks }: InstanceHost, owner: string): Error[] {
-  const taps = (Object.values(hooks) as Hook<never, unknown>[]).reduce((sum, hook) => sum + hook.count(owner), 0);
+  const taps = tapsOf(hooks, owner);
   const listeners = bus.countOf(owner);
   if (taps + listeners === 0) return [];
   const message = `${owner} was closed but still has ${listeners} listeners and ${taps} taps`;

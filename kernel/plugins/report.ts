@@ -5,7 +5,8 @@
  */
 import { formatDuration } from '../durations.ts';
 import type { KernelBus } from '../bus.ts';
-import type { Hook, KernelHooks } from '../hooks.ts';
+import { tapsOf } from '../hooks.ts';
+import type { KernelHooks } from '../hooks.ts';
 import type { AbandonedList, AbandonedWork } from './abandoned.ts';
 import { GlyphError, messageOf } from '../errors.ts';
 import { declarerOf, missingFor, onProbation, retryText } from './unit.ts';
@@ -174,10 +175,7 @@ export function inspect(world: World, { bus, hooks, abandoned }: Inspected): Hos
         instance.owner,
         {
           listeners: bus.countOf(instance.owner),
-          taps: (Object.values(hooks) as Hook<never, unknown>[]).reduce(
-            (sum, hook) => sum + hook.count(instance.owner),
-            0,
-          ),
+          taps: tapsOf(hooks, instance.owner),
           services: world.services
             .list()
             .filter(({ provider }) => provider === unit.name)

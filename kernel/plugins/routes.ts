@@ -52,10 +52,6 @@ export class Routes {
     };
   }
 
-  list(): readonly Route[] {
-    return this.#entries.map(({ method, path, plugin, handler }) => ({ method, path, plugin, handler }));
-  }
-
   /** Answers a request. Never rejects: 404 when no path fits, 405 when only the method does not, 500 when the handler fails. */
   async handle(request: Request): Promise<Response> {
     const segments = new URL(request.url).pathname.split('/').slice(1);

@@ -12,7 +12,7 @@ import { GlyphError, messageOf } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Span } from './timings.ts';
 import type { Disposer, Scope, ScopeReport } from './types.ts';
-import { isThenable, withTimeLimit } from '../time-limit.ts';
+import { isThenable, isTimeout, withTimeLimit } from '../time-limit.ts';
 
 export interface ScopeOptions {
   readonly clock: Clock;
@@ -190,10 +190,6 @@ class OwningScope implements KernelScope {
   #path(): string {
     return this.#parent === undefined ? this.label : `${this.#parent.#path()} › ${this.label}`;
   }
-}
-
-function isTimeout(cause: unknown): cause is GlyphError {
-  return cause instanceof GlyphError && cause.code === 'GC_PLUGIN_TIMEOUT';
 }
 
 /** Runs `each` on one item after the other; goes on synchronously for as long as no promise comes back. */

@@ -3,9 +3,10 @@
  *
  * Invariant: whatever is passed in, a GlyphError comes out, with the original as its cause; a GlyphError stays itself.
  */
-import { closest, distance } from 'fastest-levenshtein';
 import { GlyphError, messageOf } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { didYouMean } from '../schema/problems.ts';
+import { sameName } from './identifiers.ts';
 
 /** Longer statements are cut in messages. */
 const SHOWN_SQL = 160;
@@ -26,6 +27,8 @@ const HINTS: Readonly<Record<string, string>> = {
   SQLITE_CORRUPT: 'Restore a backup, or save what is readable with the sqlite3 shell: .recover',
 };
 
+type Names = () => readonly string[];
+
 /**
  * Maps an error that better-sqlite3 threw.
  *
@@ -33,12 +36,7 @@ const HINTS: Readonly<Record<string, string>> = {
  * @param tables names to look for a "did you mean" in, when a table is missing; called only then.
  * @param columns the same for a missing column.
  */
-export function sqlError(
-  error: unknown,
-  sql: string,
-  tables?: () => readonly string[],
-  columns?: () => readonly string[],
-): GlyphError {
+export function sqlError(error: unknown, sql: string, tables?: Names, columns?: Names): GlyphError {
   if (error instanceof GlyphError) return error;
   const message = messageOf(error);
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -60,22 +58,17 @@ export function sqlError(
   }
   const missing = missingName(message);
   if (missing === undefined) return new GlyphError('GC_SQL', message + shown, { cause: error });
-  const guess = didYouMean(missing.name, safely(missing.code === 'GC_NO_SUCH_TABLE' ? tables : columns));
+  const guess = didYouMean(missing.name, candidatesFor(missing, tables, columns));
   const question = guess === undefined ? '' : ` (did you mean ${JSON.stringify(guess)}?)`;
   return new GlyphError(missing.code, message + question + shown, { cause: error });
 }
 
-/** The candidate that a misspelt name most likely means, or undefined when none is near. Case does not count. */
-export function didYouMean(name: string, candidates: readonly string[]): string | undefined {
-  const wanted = name.toLowerCase();
-  const lower = candidates.map((candidate) => candidate.toLowerCase());
-  if (wanted === '' || lower.length === 0) return undefined;
-  const best = closest(wanted, lower);
-  const near = distance(wanted, best) <= Math.max(1, Math.floor(wanted.length / 3));
-  return near ? candidates[lower.indexOf(best)] : undefined;
+interface Missing {
+  readonly code: 'GC_NO_SUCH_TABLE' | 'GC_NO_SUCH_COLUMN';
+  readonly name: string;
 }
 
-function missingName(message: string): { code: ErrorCode; name: string } | undefined {
+function missingName(message: string): Missing | undefined {
   const table = /^no such (?:table|view): (.+)$/s.exec(message)?.[1];
   if (table !== undefined) return { code: 'GC_NO_SUCH_TABLE', name: table.replace(/^(?:main|temp)\./, '') };
   const column =
@@ -85,8 +78,14 @@ function missingName(message: string): { code: ErrorCode; name: string } | undef
   return column === undefined ? undefined : { code: 'GC_NO_SUCH_COLUMN', name: column };
 }
 
+function candidatesFor({ code, name }: Missing, tables?: Names, columns?: Names): readonly string[] {
+  if (code === 'GC_NO_SUCH_TABLE') return safely(tables);
+  // They are the columns of all tables: another table may have the very name that this one has not.
+  return safely(columns).filter((column) => !sameName(column, name));
+}
+
 /** A suggestion is not worth a second error. */
-function safely(names: (() => readonly string[]) | undefined): readonly string[] {
+function safely(names: Names | undefined): readonly string[] {
   try {
     return names?.() ?? [];
   } catch {

@@ -14,11 +14,6 @@ let loaded: typeof Esbuild | undefined;
 let holders = 0;
 let recovering: Promise<void> | undefined;
 
-/** Whether `npm install esbuild` has been done where GlyphCase can see it. */
-export function hasEsbuild(): boolean {
-  return loaded !== undefined || locate() !== undefined;
-}
-
 /** esbuild, and `release` for when it is needed no more. Undefined when it is not installed. */
 export function holdEsbuild(): { readonly esbuild: typeof Esbuild; release(): void } | undefined {
   if (loaded === undefined) {

@@ -3,8 +3,6 @@ import type { PluginReport } from '../../kernel/plugins/types.ts';
 import type { FilePluginReport } from '../manager-types.ts';
 import type { TrackedFile } from './tracked-file.ts';
 
-export type { FilePluginReport } from '../manager-types.ts';
-
 /** A running plugin keeps its state when an edit is broken, and says so among its reasons. */
 export function withFile(report: PluginReport, file: TrackedFile | undefined): FilePluginReport {
   if (file === undefined) return report;

@@ -21,6 +21,8 @@ export interface PluginSource {
 
 /** What a plugin may be written in. */
 export const SCRIPT = /\.[cm]?[jt]s$/;
+/** Names of what is no plugin, whatever it holds. */
+const PASSED_OVER = /^[._#]|~$|^node_modules$/;
 const DECLARATION = /\.d\.[cm]?ts$/;
 /** In this order a folder without package.json is looked through. */
 const INDEX = ['index.ts', 'index.mts', 'index.js', 'index.mjs', 'index.cjs'];
@@ -60,14 +62,11 @@ export function findSource(path: string, shown = path): PluginSource {
 
 /** Whether an entry of a plugins folder can be a plugin, by its name; `_shared.ts`, `a.test.ts` and `a.d.ts` are not. */
 export const isPluginName = (name: string): boolean =>
-  !/^[._#]|~$|^node_modules$/.test(name) &&
-  SCRIPT.test(name) &&
-  !DECLARATION.test(name) &&
-  !/\.(test|spec)\./.test(name);
+  !PASSED_OVER.test(name) && SCRIPT.test(name) && !DECLARATION.test(name) && !/\.(test|spec)\./.test(name);
 
 /** Whether a folder looks like a plugin: it has a package.json with an entry, or an index file. */
 export function isPluginFolder(dir: string): boolean {
-  if (/^[._#]|~$|^node_modules$/.test(basename(dir))) return false;
+  if (PASSED_OVER.test(basename(dir))) return false;
   if (INDEX.some((name) => existsSync(join(dir, name)))) return true;
   try {
     return mainOf(packageOf(dir, dir)) !== undefined;

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { quantile } from '../phases.mjs';
 
 const WARM_UP = 10;
 const SAVES = 40;
@@ -36,7 +37,7 @@ export const CELLS = {
       await cycle();
       times.push(performance.now() - started);
     }
-    return { cycleUs: median(times.slice(times.length >> 2)) * 1000, cycles: times.length };
+    return { cycleUs: quantile(times.slice(times.length >> 2)) * 1000, cycles: times.length };
   },
 
   /** From before a file is written to the new version's `activate`, with the file event and without any waiting on purpose. In ms, the median. */
@@ -59,7 +60,7 @@ export const CELLS = {
       clearTimeout(late);
       await pause(BETWEEN_SAVES);
     }
-    return { saveMs: median(times.slice(WARM_UP)), saveMinMs: Math.min(...times.slice(WARM_UP)) };
+    return { saveMs: quantile(times.slice(WARM_UP)), saveMinMs: Math.min(...times.slice(WARM_UP)) };
   },
 
   /** Twenty plugins of two TypeScript files in a process that has loaded nothing of the kind, to the last `activate`. In ms. */
@@ -118,8 +119,4 @@ function bestOf(fn) {
   };
   while (round() < ROUND_MS) times *= 2;
   return (Math.min(...Array.from({ length: 5 }, round)) * 1e6) / times;
-}
-
-function median(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
 }

@@ -4,6 +4,7 @@
  * Invariant: they are made by the SQLite that the host has loaded. A second copy of the library in one process would drop
  * the host's locks when it closes the file (https://sqlite.org/howtocorrupt.html §2.2.1).
  */
+import { setImmediate } from 'node:timers/promises';
 import { quoteName } from 'glyphcase/sdk';
 import type { Database } from 'glyphcase/sdk';
 
@@ -47,9 +48,7 @@ export async function countRows(connection: Connection): Promise<Counts> {
         .pluck()
         .get() as number,
     );
-    await breathe();
+    await setImmediate();
   }
   return counts;
 }
-
-export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,10 +1,9 @@
 /** vite-node, put together as its own command with --watch does it. */
-import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ViteNodeRunner } from 'vite-node/client';
 import { createHotContext, handleMessage, viteNodeHmrPlugin } from 'vite-node/hmr';
 import { ViteNodeServer } from 'vite-node/server';
-import { serverIn } from './vite-runner.mjs';
+import { serverIn, writeHost } from './vite-runner.mjs';
 
 function runnerOn(server, files) {
   const node = new ViteNodeServer(server);
@@ -29,15 +28,7 @@ export const adapter = {
   },
 
   async follow(folder) {
-    const host = join(folder, 'host.ts');
-    writeFileSync(
-      host,
-      `import plugin from './index.ts';
-const context = { on: () => undefined };
-plugin.activate(context);
-import.meta.hot.accept('./index.ts', (next) => next.default.activate(context));
-`,
-    );
+    const host = writeHost(folder);
     const server = await serverIn(folder, true, [viteNodeHmrPlugin()]);
     const runner = runnerOn(server, [host]);
     await runner.executeId('/@vite/env');

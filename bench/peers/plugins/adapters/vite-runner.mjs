@@ -13,19 +13,26 @@ export const adapter = {
   },
 
   async follow(folder) {
-    writeFileSync(
-      join(folder, 'host.ts'),
-      `import plugin from './index.ts';
+    const host = writeHost(folder);
+    const server = await serverIn(folder, true);
+    const runner = createServerModuleRunner(server.environments.ssr, { hmr: { logger: false } });
+    await runner.import(host);
+  },
+};
+
+/** A module that accepts the plugin beside it anew. Returns its path. */
+export function writeHost(folder) {
+  const host = join(folder, 'host.ts');
+  writeFileSync(
+    host,
+    `import plugin from './index.ts';
 const context = { on: () => undefined };
 plugin.activate(context);
 import.meta.hot.accept('./index.ts', (next) => next.default.activate(context));
 `,
-    );
-    const server = await serverIn(folder, true);
-    const runner = createServerModuleRunner(server.environments.ssr, { hmr: { logger: false } });
-    await runner.import(join(folder, 'host.ts'));
-  },
-};
+  );
+  return host;
+}
 
 export function serverIn(root, isWatching, plugins = []) {
   return createServer({
