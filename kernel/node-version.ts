@@ -21,7 +21,7 @@ export function assertNodeVersion(version: string): void {
   throw new GlyphError(
     'GC_NODE_VERSION',
     `GlyphCase needs Node.js ${REQUIRED_NODE.join('.')} or newer; this is Node.js ${version}. ` +
-      'Install a current Node.js from https://nodejs.org; inside the GlyphCase repository, npm scripts and npx use the pinned one.',
+      'Install a current Node.js from https://nodejs.org.',
   );
 }
 

@@ -68,7 +68,7 @@ function isGreen(tests: readonly string[]): boolean {
     NO_COLOR: '1',
   };
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-  const { status } = spawnSync(process.execPath, [vitest, 'run', ...tests], {
+  const { status } = spawnSync(process.execPath, [vitest, 'run', '--bail=1', ...tests], {
     cwd: copy,
     env: { ...process.env, ...environment },
     stdio: 'ignore',

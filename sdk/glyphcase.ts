@@ -30,6 +30,7 @@ import type { ColumnDef, SchemaDefinition, TableDef } from './schema.ts';
 import { Schemas } from './schemas.ts';
 import { HostServices } from './host-services.ts';
 import { whenReady } from './ready.ts';
+import { rememberKernel } from './kernel-of.ts';
 import { isStatement, queryParams } from './queries.ts';
 import type { QueryText } from './queries.ts';
 import { Statements } from './statements.ts';
@@ -74,6 +75,7 @@ export class GlyphCase implements AsyncDisposable {
     const logger = config.logger ?? silentLogger;
     const { filename, busyTimeout, pluginLimits: limits, clock } = config;
     this.#kernel = createKernel({ filename, version: VERSION, logger, busyTimeout, limits, ...(clock && { clock }) });
+    rememberKernel(this, this.#kernel);
     const { db, hooks, plugins } = this.#kernel;
     const { enabled: watching } = config.capsule;
     this.#services = new HostServices(this.#kernel, { watching, isClosing: () => this.#closing });

@@ -7,11 +7,10 @@ import type { SkillsService } from '../plugins/skills/types.ts';
 import type { GlyphCaseOptions } from './config.ts';
 import type { HostServices } from './host-services.ts';
 import type { InstallOptions } from './install/types.ts';
-import type { AnyDefinition, PluginsManager, SkillsManager } from './manager-types.ts';
+import type { AnyDefinition, FilePluginReport, PluginsManager, SkillsManager } from './manager-types.ts';
 import { isPath, readPath } from './plugin-files/options.ts';
 import type { PluginPath } from './plugin-files/options.ts';
 import type { PluginFiles } from './plugin-files/plugin-files.ts';
-import type { FilePluginReport } from './plugin-files/report.ts';
 
 /** Where a host installs to. */
 export interface InstallPlace {

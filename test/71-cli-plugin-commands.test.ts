@@ -225,9 +225,9 @@ describe('the commands that there are', () => {
 
   test('are in the list, under a heading of their own, and guessed at', async () => {
     const { dir } = shop({ 'a.ts': withCommands('a', hello('says hello')) });
-    const list = await cli([], { cwd: dir });
-    expect(list).toMatchObject({ code: 2, stdout: '' });
-    expect(list.stderr).toMatch(/\n\nCommands of plugins:\n {2}hello \[options\] +says hello\n\n/);
+    const list = await cli(['--help', '--plugins', 'plugins'], { cwd: dir });
+    expect(list).toMatchObject({ code: 0, stderr: '' });
+    expect(list.stdout).toMatch(/\n\nCommands of plugins:\n {2}hello \[options\] +says hello\n\n/);
     const slip = await cli(['hallo'], { cwd: dir });
     expect(slip).toEqual({
       code: 2,
@@ -275,7 +275,7 @@ describe('the commands that there are', () => {
     const run = (...args: readonly string[]): ReturnType<typeof cli> => cli(args, { cwd: folder.dir });
     expect(await run('hello')).toEqual({ code: 0, stdout: 'fine\n', stderr: '' });
 
-    const list = await run('--help');
+    const list = await run('--help', '--plugins', 'plugins');
     expect(list.code).toBe(0);
     expect(list.stdout).toContain('  start [options]  ');
     expect(list.stdout).not.toContain('twin');
@@ -305,7 +305,21 @@ describe('the commands that there are', () => {
     expect(await loaded('log', 'glyphcase.db')).toBe(false);
     expect(await loaded('help', 'start')).toBe(false);
     expect(await loaded('--version')).toBe(false);
-    expect(await loaded('help')).toBe(true);
+    expect(await loaded('hello', '--help')).toBe(true);
+  });
+
+  test('are in a list only when that is asked for; else it says how, and runs nothing', async () => {
+    const loud = "process.stderr.write('loaded\\n');\n";
+    const { dir } = shop({ 'a.ts': loud + withCommands('a', hello('x')) });
+    for (const args of [['--help'], ['help'], []]) {
+      const { stdout, stderr } = await cli(args, { cwd: dir });
+      expect(stdout + stderr).not.toMatch(/loaded|Commands of plugins/);
+      expect(stdout + stderr).toContain('To list them runs their files:\n  glyphcase --help --plugins plugins\n');
+    }
+    const asked = await cli(['--help', '--plugins', 'plugins'], { cwd: dir });
+    expect(asked.stderr).toBe('loaded\n');
+    expect(asked.stdout).toContain('Commands of plugins');
+    expect(asked.stdout).not.toContain('To list them');
   });
 });
 
@@ -386,6 +400,7 @@ describe('a command that runs', () => {
     });
     const { code, stderr } = await cli(['go'], { cwd: folder.dir });
     expect(stderr).toContain('There is no database glyphcase.db [GC_CANNOT_OPEN]');
+    expect(stderr).toContain('hint: Name the file, or create it: glyphcase start (or do without: --db :memory:)');
     expect(code).toBe(1);
     expect(existsSync(folder.at('glyphcase.db'))).toBe(false);
     const none = await inProcess('go', '--plugins', folder.at('plugins'), '--db', ':memory:');

@@ -89,6 +89,11 @@ export interface PluginHost {
    * `metrics#2`, has thrown. What belongs to no plugin is passed over.
    */
   faulted(owner: string, what: string, error: unknown): void;
+  /**
+   * For whoever runs the process: something of the plugin that nothing guards, such as a timer of its own, has thrown. It is
+   * stopped, or taken back when it is on probation. False when it was not running, or is not to blame.
+   */
+  crashed(name: string, what: string, error: unknown): boolean;
   /** Why the host cannot go on: the plugins with `onFailure: 'abort'` that are not active. To be asked after {@link ready}. */
   aborted(): GlyphError | undefined;
   /** Resolves, when no activation or change is under way, to the state of all plugins. Waits for no retry. */

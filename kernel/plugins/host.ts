@@ -200,6 +200,10 @@ class Host implements PluginHost {
     this.#supervisor.faulted(owner, what, error);
   }
 
+  crashed(name: string, what: string, error: unknown): boolean {
+    return this.#supervisor.crashed(name, what, error);
+  }
+
   aborted(): GlyphError | undefined {
     return abortOf([...this.#runner.units.values()], this.#runner.world);
   }

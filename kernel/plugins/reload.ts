@@ -97,7 +97,8 @@ function* swap(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<void
   Object.assign(unit, candidate, { instance: next, leaving: false, activatedInMs });
   next.goLive();
   runner.recover(unit);
-  unit.lifecycle.replaced(tools.reason ?? `it was reloaded, ${before.version} → ${candidate.definition.version}`);
+  const step = before.version === definition.version ? '' : `, ${before.version} → ${definition.version}`;
+  unit.lifecycle.replaced(tools.reason ?? `it was reloaded${step}`);
   instances.hooks.pluginActivated.call(name);
   runner.announce(next);
   if (old !== undefined) yield* runner.retire(unit, old, true);
@@ -127,6 +128,8 @@ function* start(unit: Unit, runner: PluginRunner): Steps<void> {
 }
 
 function kept(unit: Unit, { definition }: Candidate): string {
+  if (definition.version === unit.definition.version)
+    return `the change to plugin '${unit.name}' was not taken, and what ran before goes on running`;
   return `plugin '${unit.name}' was not reloaded as ${definition.version}, and ${unit.definition.version} goes on running`;
 }
 

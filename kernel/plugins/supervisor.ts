@@ -75,31 +75,52 @@ export class Supervisor {
     if (onProbation(unit, now) !== undefined) {
       if (count < limits.probationErrors) return;
       this.#sentenced.add(instance);
-      this.#rollBack(unit, `it failed ${count} times within ${formatDuration(limits.probation)} of its start, ${last}`);
+      this.#rollBack(
+        unit,
+        `it failed ${count} times within ${formatDuration(limits.probation)} of its start, ${last}`,
+        error,
+      );
     } else if (count >= limits.errors) {
       this.#sentenced.add(instance);
-      this.#quarantine(unit, `it failed ${count} times within ${formatDuration(limits.errorWindow)}, ${last}`);
+      this.#quarantine(unit, `it failed ${count} times within ${formatDuration(limits.errorWindow)}, ${last}`, error);
     }
+  }
+
+  /** Something of a plugin that nobody can keep apart from it has thrown: it does not go on. False when it was not running. */
+  crashed(name: string, what: string, error: unknown): boolean {
+    const { runner, clock } = this.#options;
+    const unit = runner.units.get(name);
+    const instance = unit?.instance;
+    if (unit?.lifecycle.state !== 'active' || instance === undefined || isOutside(error)) return false;
+    const now = clock.now();
+    unit.faults = [...unit.faults, { at: now, what, error }];
+    if (this.#sentenced.has(instance)) return true;
+    this.#sentenced.add(instance);
+    const reason = `${what} failed: ${messageOf(error)}`;
+    if (onProbation(unit, now) === undefined) this.#quarantine(unit, reason, error);
+    else this.#rollBack(unit, reason, error);
+    return true;
   }
 
   /** A unit could not be activated: perhaps the fault of a version, its own or a provider's, that is on probation. */
   activationFailed(unit: Unit): void {
     const { runner, clock } = this.#options;
     const because = unit.error?.message ?? 'it failed';
-    if (onProbation(unit, clock.now()) !== undefined) this.#rollBack(unit, because);
+    if (onProbation(unit, clock.now()) !== undefined) this.#rollBack(unit, because, unit.error);
     for (const service of unit.blamed) {
       const provider = declarerOf(service, runner.world);
-      if (provider !== undefined && onProbation(provider, clock.now()) !== undefined) this.#rollBack(provider, because);
+      if (provider !== undefined && onProbation(provider, clock.now()) !== undefined)
+        this.#rollBack(provider, because, unit.error);
     }
   }
 
-  #rollBack(unit: Unit, reason: string): void {
+  #rollBack(unit: Unit, reason: string, error: unknown): void {
     const { enqueue } = this.#options;
     const { probation } = unit;
-    enqueue(() => this.#restore(unit, probation, reason));
+    enqueue(() => this.#restore(unit, probation, reason, error));
   }
 
-  *#restore(unit: Unit, probation: Probation | undefined, reason: string): Steps<void> {
+  *#restore(unit: Unit, probation: Probation | undefined, reason: string, cause: unknown): Steps<void> {
     const { clock, logger, runner } = this.#options;
     const { units } = runner;
     // The reload that was under way, or one that came first, may have dealt with it.
@@ -107,8 +128,12 @@ export class Supervisor {
       return;
     const { before } = probation;
     const { version } = unit.definition;
-    const sentence = `version ${version} was taken back for ${before.definition.version}: ${reason}`;
-    logger.error(`plugin '${unit.name}': ${sentence}`, { plugin: unit.name, phase: 'probation' });
+    const isOther = version !== before.definition.version;
+    const what = isOther
+      ? `version ${version} was taken back for ${before.definition.version}`
+      : 'the change was taken back';
+    const sentence = `${what}: ${reason}`;
+    logger.error(`plugin '${unit.name}': ${sentence}`, { plugin: unit.name, phase: 'probation', error: cause });
     for (const withState of [true, false]) {
       try {
         yield* this.#options.restore(unit, before, sentence, withState);
@@ -119,18 +144,18 @@ export class Supervisor {
       }
     }
     unit.probation = undefined;
-    if (unit.lifecycle.state === 'active') yield* this.#stop(unit, `${reason}; and the version before does not start`);
+    if (unit.lifecycle.state === 'active')
+      yield* this.#stop(unit, `${reason}; and the version before does not start`, cause);
   }
 
-  #quarantine(unit: Unit, reason: string): void {
+  #quarantine(unit: Unit, reason: string, error: unknown): void {
     const { instance } = unit;
-    this.#options.enqueue(() => (unit.instance === instance ? this.#stop(unit, reason) : nothing()));
+    this.#options.enqueue(() => (unit.instance === instance ? this.#stop(unit, reason, error) : nothing()));
   }
 
   /** Stops a unit until somebody reloads it. It starts anew then: its state may be what made it fail. */
-  *#stop(unit: Unit, reason: string): Steps<void> {
+  *#stop(unit: Unit, reason: string, cause: unknown): Steps<void> {
     const { runner, logger } = this.#options;
-    const cause = unit.faults.at(-1)?.error;
     unit.leaving = true;
     yield* runner.stopDependents(unit, 'stopped');
     yield* runner.stop(unit, reason);

@@ -40,6 +40,23 @@ export function untilStopped(over?: AbortSignal): Promise<Ending> {
   });
 }
 
+/** What listens again; made when the listeners are taken away. */
+let takeBack: (() => void)[] = [];
+
+/** Has the system act on signals as if nobody listened: for a thread so busy that a listener would never be called. */
+export function releaseSignals(): void {
+  for (const signal of SIGNALS) {
+    for (const listener of process.listeners(signal)) takeBack.push(() => process.on(signal, listener));
+    process.removeAllListeners(signal);
+  }
+}
+
+/** Listens again after {@link releaseSignals}. */
+export function takeSignalsBack(): void {
+  for (const listen of takeBack) listen();
+  takeBack = [];
+}
+
 /** What a command that is ending already does about a pipe that is closed. */
 const ignored = (): void => {};
 

@@ -11,10 +11,10 @@ export const DEFAULT_SKILLS = 'skills';
 export const DEFAULT_PLUGINS = 'plugins';
 
 /**
- * The path of a database that is there.
+ * The path of a database that is there. Where a command can do without, `otherwise` ends the hint with how.
  * @throws GC_CANNOT_OPEN
  */
-export function existingDatabase(file: string): string {
+export function existingDatabase(file: string, otherwise = ''): string {
   if (file === ':memory:') {
     throw new GlyphError(
       'GC_CANNOT_OPEN',
@@ -26,7 +26,7 @@ export function existingDatabase(file: string): string {
   }
   const path = resolve(file);
   if (!existsSync(path)) {
-    throw new GlyphError('GC_CANNOT_OPEN', `There is no database ${file}`, { hint: hintFor(file, path) });
+    throw new GlyphError('GC_CANNOT_OPEN', `There is no database ${file}`, { hint: `${hintFor(file, path)}${otherwise}` });
   }
   if (statSync(path).isDirectory()) {
     throw new GlyphError('GC_CANNOT_OPEN', `${file} is a folder, not a database file`, {

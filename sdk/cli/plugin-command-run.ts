@@ -40,7 +40,7 @@ export async function runPluginCommand(owned: OwnedCommand, sources: PluginSourc
   const options = configOf(plugin);
   const host = new GlyphCase({
     ...config,
-    filename: filename === ':memory:' ? filename : existingDatabase(filename),
+    filename: filename === ':memory:' ? filename : existingDatabase(filename, ' (or do without: --db :memory:)'),
     logger: withoutStart(plugin.definition.name),
     plugins: [],
     skills: false,

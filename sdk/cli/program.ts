@@ -2,7 +2,7 @@
  * The command line's grammar: which commands there are, and how help and usage errors look.
  *
  * Invariant: building it loads neither a database nor Lua, and no plugin; a command loads what it needs when it runs, and
- * plugins are asked for theirs only when no built-in one is meant.
+ * the files of plugins are run only for a command that is not built in, or for a list that names them.
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
@@ -65,6 +65,8 @@ export function explainUsage(command: Command, name: string): void {
 export async function run(args: readonly string[]): Promise<number> {
   const program = createProgram();
   let missing: MissingCommands | undefined;
+  // Somebody who only asks what there is has not asked for anything to be run.
+  if (isList(args) && !namesPlugins(args) && isFolder(DEFAULT_PLUGINS)) program.addHelpText('after', UNASKED);
   try {
     if (mayBeOfPlugin(args, program)) {
       const { addPluginCommands } = await import('./plugin-commands.ts');
@@ -80,6 +82,10 @@ export async function run(args: readonly string[]): Promise<number> {
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
 }
+
+const UNASKED = `
+The plugins in ./${DEFAULT_PLUGINS} may have more commands. To list them runs their files:
+  glyphcase --help --plugins ${DEFAULT_PLUGINS}`;
 
 function warn(...sentences: readonly (readonly string[] | undefined)[]): void {
   for (const sentence of sentences.flat()) if (sentence !== undefined) complaints.warn(sentence);
@@ -97,10 +103,12 @@ function isList(args: readonly string[]): boolean {
 /** Whether plugins have to be asked for their commands; what is built in is not held up by them. */
 function mayBeOfPlugin(args: readonly string[], { commands }: Command): boolean {
   const word = asked(args);
+  if (isList(args)) return namesPlugins(args);
   const isBuiltin = word !== undefined && (word.startsWith('-') || commands.some((command) => command.name() === word));
-  const areSome = isFolder(DEFAULT_PLUGINS) || args.some((arg) => /^--(plugins|config)(=|$)/.test(arg));
-  return areSome && (isList(args) || !isBuiltin);
+  return !isBuiltin && (namesPlugins(args) || isFolder(DEFAULT_PLUGINS));
 }
+
+const namesPlugins = (args: readonly string[]): boolean => args.some((arg) => /^--(plugins|config)(=|$)/.test(arg));
 
 /** `error: unknown option '--jsn'\n(Did you mean --json?)` in the shape of all our errors. */
 function usageError(text: string, command: string): void {

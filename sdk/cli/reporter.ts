@@ -4,53 +4,68 @@
  * Invariant: a storm of changes does not become a storm of lines; after so many in a second the rest is counted.
  */
 import type { Logger } from '../../kernel/logger.ts';
-import type { PluginReport } from '../../kernel/plugins/types.ts';
 import type { ChangeEvent } from '../../plugins/capsule/types.ts';
 import type { SkillReport } from '../../plugins/skills/types.ts';
+import type { FilePluginReport } from '../manager-types.ts';
 import { keyText } from './changes.ts';
 import { logLine } from './log-lines.ts';
 import type { Level } from './log-lines.ts';
 import { clockTime, count, formatMs, paint, print, printable, printJson } from './output.ts';
+import { placeText } from './places.ts';
 import type { SkillReacted } from '../../plugins/skills/reactions.ts';
+import { describePlugin, hintText, pluginLine } from './plugin-lines.ts';
+import { printStart } from './start-report.ts';
+import type { StartFacts } from './start-report.ts';
 import { stateText } from './states.ts';
-
-export interface StartFacts {
-  readonly file: string;
-  readonly isNew: boolean;
-  readonly sample: readonly string[];
-  readonly plugins: readonly PluginReport[];
-  readonly skills: readonly SkillReport[];
-  /** Folders with skills, as they are shown. */
-  readonly folders: readonly string[];
-  readonly missingFolders: readonly string[];
-  readonly runsSkills: boolean;
-  readonly ms: number;
-}
+import { Throttle } from './throttle.ts';
 
 export interface Reporter {
   readonly logger: Logger;
   started(facts: StartFacts): void;
   readonly reacted: (reaction: SkillReacted) => void;
   readonly skillChanged: (now: SkillReport | undefined, before: SkillReport | undefined) => void;
+  /** A plugin that is not built in has come to another state. */
+  readonly pluginChanged: (now: FilePluginReport | undefined, before: FilePluginReport | undefined) => void;
   stopped(): void;
 }
 
-/** Lines of reactions in one second, before the rest is counted. */
-const LINES_PER_SECOND = 20;
-
 const COLOUR = { INSERT: 'green', UPDATE: 'yellow', DELETE: 'red' } as const;
 
+/** What a reporter knows of the plugins. */
+export interface KnownPlugins {
+  isBuiltin(name: string): boolean;
+  get(name: string): FilePluginReport | undefined;
+  /** The plugin whose file an error comes from. */
+  culprit(error: unknown): string | undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+interface Subject {
+  readonly skill?: string;
+  readonly plugin?: string;
+  readonly error: unknown;
+}
+
 /** For a person. `quiet` leaves out the report and the reactions. */
-export function humanReporter(options: { readonly quiet: boolean }): Reporter {
+export function humanReporter(options: { readonly quiet: boolean; readonly plugins: KnownPlugins }): Reporter {
   const say = (text: string): void => print(`${paint('dim', clockTime(new Date()))} ${text}`);
   const throttle = new Throttle((skipped) => say(paint('dim', `… and ${count(skipped, 'more reaction')}`)));
   let isStarting = true;
-  const about = (level: Level, message: string, fields?: Readonly<Record<string, unknown>>): void => {
-    const skill = typeof fields?.['skill'] === 'string' ? fields['skill'] : undefined;
+  const about = (level: Level, message: string, fields: Fields = {}): void => {
+    const { skill, plugin, error } = subjectOf(fields, options.plugins);
     // While it starts, what goes well is in the start report.
-    if (level === 'debug' || (level === 'info' && skill === undefined && (isStarting || options.quiet))) return;
-    const text = skill === undefined ? message : message.replace(`[${skill}] `, '').replace(`skill ${skill}, `, '');
-    print(logLine({ at: Date.now(), level, message: text, ...(skill === undefined ? {} : { skill }) }));
+    const isNews = !isStarting && !options.quiet;
+    if (level === 'debug' || (level === 'info' && !isNews && !isOwnLine(fields, options.plugins))) return;
+    const at = Date.now();
+    if (skill !== undefined) {
+      const text = message.replace(`[${skill}] `, '').replace(`skill ${skill}, `, '');
+      print(logLine({ at, level, message: text, skill }));
+    } else if (plugin === undefined) {
+      print(logLine({ at, level, message: `${message}${hintText(error)}` }));
+    } else {
+      print(logLine({ at, level, ...pluginLine(plugin, message, { error, report: options.plugins.get(plugin) }) }));
+    }
   };
   return {
     logger: loggerOf(about),
@@ -72,6 +87,10 @@ export function humanReporter(options: { readonly quiet: boolean }): Reporter {
       const id = paint('cyan', printable((now ?? before)?.id ?? ''));
       for (const text of describeChange(now, before)) say(`${id} ${text}`);
     },
+    pluginChanged(now, before) {
+      const id = paint('cyan', printable((now ?? before)?.id ?? ''));
+      for (const text of describePlugin(now, before)) say(`${id} ${text}`);
+    },
     stopped() {
       throttle.flush();
       if (!options.quiet) print('Stopped.');
@@ -80,18 +99,21 @@ export function humanReporter(options: { readonly quiet: boolean }): Reporter {
 }
 
 /** For a program: NDJSON. */
-export function jsonReporter(): Reporter {
+export function jsonReporter({ plugins }: { readonly plugins: KnownPlugins }): Reporter {
   const say = (type: string, fields: object): void => printJson({ type, at: new Date(), ...fields });
   return {
     logger: loggerOf((level, message, fields) => {
       if (level === 'debug') return;
-      const skill = fields?.['skill'];
-      const { code } = (fields?.['error'] ?? {}) as { code?: unknown };
+      const { skill, plugin, error } = subjectOf(fields ?? {}, plugins);
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const at = placeText(error);
       say('log', {
         level,
         message,
-        ...(typeof skill === 'string' ? { skill } : {}),
+        ...(skill === undefined ? {} : { skill }),
+        ...(plugin === undefined ? {} : { plugin }),
         ...(typeof code === 'string' ? { code } : {}),
+        ...(at === undefined ? {} : { place: at }),
       });
     }),
     started: ({ plugins, skills, ...facts }) =>
@@ -105,11 +127,35 @@ export function jsonReporter(): Reporter {
         version: now?.version,
         reasons: now?.reasons ?? [],
       }),
+    pluginChanged: (now, before) =>
+      say('plugin', {
+        id: (now ?? before)?.id,
+        from: before?.state ?? null,
+        to: now?.state ?? null,
+        version: now?.version,
+        reasons: now?.reasons ?? [],
+      }),
     stopped: () => say('stopped', {}),
   };
 }
 
-function loggerOf(log: (level: Level, message: string, fields?: Readonly<Record<string, unknown>>) => void): Logger {
+/** Whom an entry of the log is about. */
+function subjectOf({ skill, plugin, owner, error }: Fields, plugins: KnownPlugins): Subject {
+  if (typeof skill === 'string') return { skill, error };
+  // What listens is known by the plugin's instance: metrics#2.
+  const named = typeof plugin === 'string' ? plugin : /^(.+)#\d+$/.exec(typeof owner === 'string' ? owner : '')?.[1];
+  if (named === undefined) return { error };
+  // A built-in one that calls a function of a plugin's own is not what has failed.
+  return { plugin: (plugins.isBuiltin(named) ? plugins.culprit(error) : undefined) ?? named, error };
+}
+
+/** Whether it is about people's own code: a skill, or a plugin that is not built in, unless it is just that it was loaded. */
+function isOwnLine(fields: Fields, plugins: KnownPlugins): boolean {
+  const { skill, plugin } = subjectOf(fields, plugins);
+  return skill !== undefined || (plugin !== undefined && fields['phase'] !== 'load' && !plugins.isBuiltin(plugin));
+}
+
+function loggerOf(log: (level: Level, message: string, fields?: Fields) => void): Logger {
   return {
     debug: (message, fields) => log('debug', message, fields),
     info: (message, fields) => log('info', message, fields),
@@ -137,68 +183,4 @@ function describeChange(now: SkillReport | undefined, before: SkillReport | unde
     return [`reloaded, version ${version}${took}`];
   if (before?.state === 'active') return [`is well again, version ${version}`];
   return [`is ${stateText('active')}, version ${version}${took}`];
-}
-
-function printStart(facts: StartFacts): void {
-  const { file, isNew, sample, plugins, skills, folders, missingFolders, runsSkills, ms } = facts;
-  const shop = sample.length === 0 ? '' : `, with a small shop to play with: ${sample.join(', ')}`;
-  print(`${paint('bold', file)}${isNew ? ` is new${shop}` : ''}`);
-  const rows = [
-    ...plugins.map((one) => ({ ...one, kind: 'plugin' })),
-    ...skills.map((one) => ({ ...one, kind: 'skill' })),
-  ];
-  const width = Math.max(...rows.map((row) => row.id.length));
-  for (const { kind, id, version, state, activatedInMs, reasons } of rows) {
-    const time = activatedInMs === undefined ? '' : paint('dim', formatMs(activatedInMs).padStart(8));
-    const padding = ' '.repeat(Math.max(0, 8 - state.length));
-    print(
-      `  ${kind.padEnd(6)}  ${printable(id).padEnd(width)}  ${printable(version).padEnd(7)} ${stateText(state)}${padding} ${time}`.trimEnd(),
-    );
-    for (const reason of reasons) print(`          ${paint('yellow', printable(reason))}`);
-  }
-  for (const folder of missingFolders)
-    print(`There is no folder ${folder}; glyphcase skill new ID makes a first skill in it.`);
-  if (folders.length > 0 && skills.length === 0 && missingFolders.length === 0)
-    print(`No skills in ${folders.join(', ')} yet.`);
-  if (!runsSkills && skills.length > 0)
-    print(paint('yellow', 'Another host on this file runs the skills; this one takes over when it ends.'));
-  print(`Ready in ${formatMs(ms)}. Ctrl-C stops it.`);
-  if (sample.length > 0)
-    print(paint('dim', `Try, in another terminal: sqlite3 ${file} "INSERT INTO orders (user_id) VALUES (7)"`));
-}
-
-/** Lets so many lines through in a second, and says how many it kept back. */
-class Throttle {
-  readonly #told: (skipped: number) => void;
-  #second = 0;
-  #lines = 0;
-  #skipped = 0;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(told: (skipped: number) => void) {
-    this.#told = told;
-  }
-
-  line(write: () => void): void {
-    const second = Math.floor(performance.now() / 1000);
-    if (second !== this.#second) {
-      this.flush();
-      this.#second = second;
-      this.#lines = 0;
-    }
-    this.#lines += 1;
-    if (this.#lines <= LINES_PER_SECOND) {
-      write();
-      return;
-    }
-    this.#skipped += 1;
-    this.#timer ??= setTimeout(() => this.flush(), 1000).unref();
-  }
-
-  flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#skipped > 0) this.#told(this.#skipped);
-    this.#skipped = 0;
-  }
 }

@@ -133,7 +133,9 @@ function hintFor(error: unknown): string {
     return 'Node can only take types away: npm install esbuild, which compiles all of TypeScript.';
   }
   if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND')
-    return 'Correct the import, or install the package.';
+    return 'Correct the import, which without esbuild names the whole file (./parts.ts), or install the package.';
+  if (error instanceof SyntaxError && /outside a module|Unexpected token 'export'/.test(error.message))
+    return 'Write "type": "module" into the package.json above it, or npm install esbuild, which does without.';
   return 'Correct the file; what is to happen when the plugin starts belongs in activate(ctx).';
 }
 

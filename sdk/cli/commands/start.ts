@@ -4,6 +4,8 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { GlyphCaseConfig } from '../../config.ts';
 import type { FileConfig } from '../config-file.ts';
+import { Failure } from '../errors.ts';
+import type { Host } from '../host.ts';
 import { untilStopped } from '../lifetime.ts';
 import { examples, pluginsOption, repeated, skillsOption } from '../options.ts';
 import { assertFolder, DEFAULT_DB, DEFAULT_SKILLS, isFolder, pluginFolder, shown } from '../paths.ts';
@@ -39,7 +41,7 @@ export function addStart(program: Command): void {
         'database.schema=TABLE, "database.read=*", …; may be repeated',
       repeated,
     )
-    .option('--quiet', 'only what skills log, and what goes wrong')
+    .option('--quiet', 'only what skills and plugins log, and what goes wrong')
     .option('--json', 'one line of JSON per happening')
     .addHelpText(
       'after',
@@ -60,42 +62,80 @@ async function start(options: StartOptions): Promise<void> {
     import('../reporter.ts'),
     import('../config-file.ts'),
   ]);
+  // Only people's own code can hold everything up.
+  const hasCode = options.config !== undefined || options.plugins !== undefined;
+  const stalls = hasCode ? (await import('../stall-watch.ts')).watchForStalls() : undefined;
   const grants = new Grants(options.grant ?? []);
   const fromFile = options.config === undefined ? {} : await readConfigFile(options.config);
   const filename = options.db ?? fromFile.filename ?? DEFAULT_DB;
   const folders = skillFoldersOf(options, fromFile);
-  const plugins = [...(fromFile.plugins ?? []), ...(options.plugins ?? []).map(pluginFolder)];
+  const given = [...(fromFile.plugins ?? []), ...(options.plugins ?? []).map(pluginFolder)];
   // Stack traces of plugins then name the lines of their sources. In a program of somebody else's that is not ours to switch on.
-  if (plugins.length > 0) process.setSourceMapsEnabled(true);
+  if (given.length > 0) process.setSourceMapsEnabled(true);
   const isNew = filename !== ':memory:' && !existsSync(filename);
   const sample =
     options.sample && isNew && fromFile.schema === undefined ? (await import('../sample.ts')).SAMPLE : undefined;
-  const reporter: Reporter = options.json === true ? jsonReporter() : humanReporter({ quiet: options.quiet === true });
+  const [{ startHost, knownPlugins, placesOf }, { catchStrays, reportStray }] = await Promise.all([
+    import('../host.ts'),
+    import('../strays.ts'),
+  ]);
+  let host: Host | undefined;
+  const plugins = knownPlugins(() => host);
+  const reporter: Reporter =
+    options.json === true ? jsonReporter({ plugins }) : humanReporter({ quiet: options.quiet === true, plugins });
   const fileSkills = fromFile.skills === false ? undefined : fromFile.skills;
   const config: GlyphCaseConfig = {
     ...fromFile,
     filename,
     logger: reporter.logger,
-    plugins,
+    plugins: given,
     ...(sample === undefined ? {} : { schema: sample }),
     skills: folders.length === 0 ? false : { ...fileSkills, dir: folders.map((folder) => resolve(folder)) },
   };
-  const { startHost } = await import('../host.ts');
-  const stopped = untilStopped();
-  const host = await startHost({ config, grants, reacted: reporter.reacted, skillChanged: reporter.skillChanged });
-  reporter.started({
-    file: shown(resolve(filename)),
-    isNew,
-    sample: sample?.tables.map((table) => table.name) ?? [],
-    plugins: host.plugins,
-    skills: host.skills,
-    folders: folders.map(shown),
-    missingFolders: folders.filter((folder) => !isFolder(folder)).map(shown),
-    runsSkills: host.runsSkills,
-    ms: performance.now() - began,
+  const over = new AbortController();
+  const stopped = untilStopped(over.signal);
+  const tellPlaces = (): void => stalls?.tell({ plugins: placesOf(host).map(({ name, path }) => [name, path]) });
+  const strays = catchStrays({
+    logger: reporter.logger,
+    plugins: () => placesOf(host),
+    crashed: (...crash) => host?.crashed(...crash) ?? false,
   });
-  await stopped;
-  await host.close();
+  try {
+    host = startHost({
+      config,
+      grants,
+      stalls,
+      reacted: reporter.reacted,
+      skillChanged: reporter.skillChanged,
+      pluginChanged(now, before) {
+        tellPlaces();
+        reporter.pluginChanged(now, before);
+      },
+    });
+    const ended = Promise.race([stopped, strays.fatal]);
+    const started = await Promise.race([host.ready, ended]);
+    tellPlaces();
+    if (typeof started === 'object' && 'skills' in started) {
+      reporter.started({
+        ...started,
+        file: shown(resolve(filename)),
+        isNew,
+        sample: sample?.tables.map((table) => table.name) ?? [],
+        folders: folders.map(shown),
+        missingFolders: folders.filter((folder) => !isFolder(folder)).map(shown),
+        ms: performance.now() - began,
+      });
+    }
+    const ending = await ended;
+    if (typeof ending === 'object') {
+      reportStray(ending.error);
+      throw new Failure();
+    }
+  } finally {
+    await host?.close();
+    strays.close();
+    over.abort();
+  }
   reporter.stopped();
 }
 
