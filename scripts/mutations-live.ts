@@ -132,7 +132,7 @@ export const MUTATIONS: readonly Mutation[] = [
     'if (!isRef(named)) refuse(`it is sorted by',
   ),
   order(
-    'a number in brackets is a value',
+    'a constant is something to sort by',
     'if (usesIn(tokens, expression, []).length === 0)',
     'if (tokens.length === 0)',
   ),
@@ -168,7 +168,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   board(
     'values of another type are looked for as they are',
-    'return fits[this.#switch.kind] ? keyOf(value) : undefined;',
+    'return fits(this.#switch.kind, value) ? keyOf(value) : undefined;',
     'void fits;\n    return keyOf(value);',
   ),
   board(
@@ -183,7 +183,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   incremental(
     'a VACUUM is not noticed',
-    'if (isRenumbered && state.schemaVersion !== this.#options.schemaVersion()) return this.#run(query);',
+    'if (isRenumbered && state.schemaVersion !== this.#options.schemaVersion()) return this.#run(query, touched.end);',
     'void isRenumbered;',
   ),
   incremental(
