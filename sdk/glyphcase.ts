@@ -313,7 +313,8 @@ export class GlyphCase implements AsyncDisposable {
   /** Stops skills and plugins, keeps durable cursors, closes the file. Idempotent. */
   async close(): Promise<void> {
     this.#closing = true;
-    await Promise.all([this.#kernel.close(), this.#files.close()]);
+    this.#files.close();
+    await this.#kernel.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -68,7 +68,12 @@ describe('reload', () => {
       /'port' is missing/,
     ],
     ['a GlyphCase version', plugin('p', { glyphcase: '^9.0.0' }), 'GC_BAD_PLUGIN', /needs GlyphCase \^9/],
-    ['a requirement', plugin('p', { requires: { none: '*' } }), 'GC_NO_SERVICE', /what ran before goes on running.*'none'/],
+    [
+      'a requirement',
+      plugin('p', { requires: { none: '*' } }),
+      'GC_NO_SERVICE',
+      /what ran before goes on running.*'none'/,
+    ],
     [
       'a service that is taken',
       plugin('p', { provides: { taken: '1.0.0' } }),

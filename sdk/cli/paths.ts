@@ -26,7 +26,9 @@ export function existingDatabase(file: string, otherwise = ''): string {
   }
   const path = resolve(file);
   if (!existsSync(path)) {
-    throw new GlyphError('GC_CANNOT_OPEN', `There is no database ${file}`, { hint: `${hintFor(file, path)}${otherwise}` });
+    throw new GlyphError('GC_CANNOT_OPEN', `There is no database ${file}`, {
+      hint: `${hintFor(file, path)}${otherwise}`,
+    });
   }
   if (statSync(path).isDirectory()) {
     throw new GlyphError('GC_CANNOT_OPEN', `${file} is a folder, not a database file`, {

@@ -1,5 +1,6 @@
 /** `glyphcase/react`: hooks over live queries, and the sources they run on. Loads no database. */
-export * from '../channel.ts';
+export { connectLiveSource, liveSource, serveLiveSource } from '../channel.ts';
+export type * from '../channel.ts';
 export { GlyphCaseProvider } from './provider.ts';
 export type { GlyphCaseProviderProps } from './provider.ts';
 export { QuerySnapshot } from './query-snapshot.ts';
