@@ -3,9 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
-import { loadSkill, skillHost, writeSkill } from './60-skills-support.ts';
+import { loadSkill, queued, skillHost, writeSkill } from './60-skills-support.ts';
 import type { SkillHost, SkillHostOptions } from './60-skills-support.ts';
-import { settle } from './support.ts';
 
 const SCHEMA = 'CREATE TABLE items(id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE told(at INTEGER PRIMARY KEY, what)';
 const MAY = {
@@ -29,20 +28,6 @@ async function withSkill(text: string, lua: SkillHostOptions['lua'] = {}): Promi
   const host = await skillHost({ schema: SCHEMA, lua });
   expect(await loadSkill(host, 'demo', text, MAY)).toMatchObject({ state: 'active' });
   return host;
-}
-
-/** Something holds the writer while the steps queue up, one after the other. */
-async function queued(host: SkillHost, ...steps: readonly (() => unknown)[]): Promise<void> {
-  const gate = Promise.withResolvers<void>();
-  const holding = host.db.transaction(() => gate.promise);
-  const all: unknown[] = [];
-  for (const step of steps) {
-    all.push(step());
-    await settle();
-  }
-  gate.resolve();
-  await Promise.allSettled([holding, ...all]);
-  await host.rest();
 }
 
 describe('while a reload is under way', () => {

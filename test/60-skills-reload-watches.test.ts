@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../kernel/clock.ts';
-import { loadSkill, skillHost, writeSkill } from './60-skills-support.ts';
+import { loadSkill, queued, skillHost, writeSkill } from './60-skills-support.ts';
 import type { SkillHost, SkillHostOptions } from './60-skills-support.ts';
 import { OutsideWriter } from './94-reload-outside.ts';
 import { afterTest, settle, sqlite3 } from './support.ts';
@@ -295,25 +295,16 @@ describe('while several wait for the writer', () => {
   );
   const expected = ['query INSERT 1', 'table INSERT 1'];
 
-  /** Something holds the writer while `wait` lets others queue up for it, one after the other. */
-  async function queued(host: SkillHost, ...steps: readonly (() => unknown)[]): Promise<void> {
+  /** A change is written, and the steps queue up behind whoever holds the writer. */
+  async function queuedAfterInsert(host: SkillHost, ...steps: readonly (() => unknown)[]): Promise<void> {
     insert(host, 1);
-    const gate = Promise.withResolvers<void>();
-    const holding = host.db.transaction(() => gate.promise);
-    const all: unknown[] = [];
-    for (const step of steps) {
-      all.push(step());
-      await settle();
-    }
-    gate.resolve();
-    await Promise.allSettled([holding, ...all]);
-    await host.rest();
+    await queued(host, ...steps);
   }
   const deliver = ({ capsule }: SkillHost): unknown => capsule.deliver(capsule.look());
 
   it('what is handled just before the reload is not told again', async () => {
     const host = await withSkill(BOTH);
-    await queued(
+    await queuedAfterInsert(
       host,
       () => deliver(host),
       () => host.skills.reload('demo'),
@@ -328,7 +319,7 @@ describe('while several wait for the writer', () => {
       `${BOTH} local start = on_activate
       function on_activate() start() error("it does not start") end`,
     );
-    await queued(
+    await queuedAfterInsert(
       host,
       () => host.skills.reload('demo'),
       () => deliver(host),
@@ -339,7 +330,7 @@ describe('while several wait for the writer', () => {
 
   it('what comes just after its state was killed is told', async () => {
     const host = await withSkill(BOTH, { ...waiting, lua: { limits: { time: '100ms' } } });
-    await queued(
+    await queuedAfterInsert(
       host,
       () => host.skills.call('demo', 'loop').catch(() => undefined),
       () => deliver(host),

@@ -124,3 +124,17 @@ export function hostScript(plugins: readonly string[]): string {
   );
   return script;
 }
+
+/** Something holds the writer while the steps queue up, one after the other. */
+export async function queued(host: SkillHost, ...steps: readonly (() => unknown)[]): Promise<void> {
+  const gate = Promise.withResolvers<void>();
+  const holding = host.db.transaction(() => gate.promise);
+  const all: unknown[] = [];
+  for (const step of steps) {
+    all.push(step());
+    await settle();
+  }
+  gate.resolve();
+  await Promise.allSettled([holding, ...all]);
+  await host.rest();
+}

@@ -101,6 +101,20 @@ test('folders in it are followed as they come, go, and come again, to any that c
   expect(told.filter((path) => path.includes('.git'))).toEqual([]);
 });
 
+test('a folder within another one that is followed, too, is listened to once', async () => {
+  const { hints, hinted, told } = following();
+  const folder = tempDir();
+  const inner = join(folder, 'inner');
+  mkdirSync(inner);
+  hints.follow([inner]);
+  hints.follow([folder]);
+  mkdirSync(join(inner, 'new'));
+  await hinted(join(inner, 'new'));
+  writeFileSync(join(folder, 'last'), '');
+  await hinted(join(folder, 'last'));
+  expect(told.filter((path) => path === join(inner, 'new'))).toHaveLength(1);
+});
+
 test('a file in the place of a folder is none, until there is one', async () => {
   const { hints, clock, began } = following();
   const folder = join(tempDir(), 'folder');

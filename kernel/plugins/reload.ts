@@ -17,7 +17,7 @@ import { failure } from './failure.ts';
 import type { PluginRunner } from './runner.ts';
 import { waitFor } from './steps.ts';
 import type { Steps } from './steps.ts';
-import { missingFor } from './unit.ts';
+import { candidateOf, missingFor } from './unit.ts';
 import type { Candidate, Probation, Unit } from './unit.ts';
 
 export interface ReloadTools {
@@ -107,7 +107,8 @@ function* swap(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<void
 
 function* restart(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<void> {
   const { runner, reason = 'it is being reloaded', withState = true } = tools;
-  const { definition, givenConfig, config, measured, probation } = unit;
+  const before = candidateOf(unit);
+  const { probation } = unit;
   Object.assign(unit, { leaving: true, restarting: true });
   yield* runner.stopDependents(unit, 'replaced');
   yield* runner.stop(unit, reason, withState);
@@ -116,8 +117,8 @@ function* restart(unit: Unit, candidate: Candidate, tools: ReloadTools): Steps<v
   yield* start(unit, runner);
   const { error } = unit;
   if (error === undefined) return;
-  Object.assign(unit, { definition, givenConfig, config, measured, probation, failures: 0, error: undefined });
-  runner.revive(unit, `version ${definition.version} is started again`);
+  Object.assign(unit, { ...before, probation, failures: 0, error: undefined });
+  runner.revive(unit, `version ${before.definition.version} is started again`);
   yield* start(unit, runner);
   throw keepingOld(unit, candidate, error);
 }

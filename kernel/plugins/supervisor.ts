@@ -13,7 +13,7 @@ import type { Logger } from '../logger.ts';
 import type { PluginInstance } from './instance.ts';
 import type { PluginRunner } from './runner.ts';
 import type { Steps } from './steps.ts';
-import { declarerOf, onProbation } from './unit.ts';
+import { candidateOf, declarerOf, onProbation } from './unit.ts';
 import type { Candidate, Probation, Unit } from './unit.ts';
 
 /** How much failing is borne. Times in ms. */
@@ -51,12 +51,7 @@ export class Supervisor {
   probation(unit: Unit, next: Candidate): Probation | undefined {
     const { clock, limits } = this.#options;
     // Of versions that follow each other quickly, only the one before them all has proved itself.
-    const before: Candidate = onProbation(unit, clock.now())?.before ?? {
-      definition: unit.definition,
-      givenConfig: unit.givenConfig,
-      config: unit.config,
-      measured: unit.measured,
-    };
+    const before: Candidate = onProbation(unit, clock.now())?.before ?? candidateOf(unit);
     const same = before.definition === next.definition && before.givenConfig === next.givenConfig;
     return same || limits.probation <= 0 ? undefined : { before, until: clock.now() + limits.probation };
   }

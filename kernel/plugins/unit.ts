@@ -80,6 +80,14 @@ export interface Unit {
   activatedInMs: number | undefined;
 }
 
+/** What a unit runs now, to go back to. */
+export const candidateOf = ({ definition, givenConfig, config, measured }: Unit): Candidate => ({
+  definition,
+  givenConfig,
+  config,
+  measured,
+});
+
 /** The probation of a unit, while it lasts. */
 export function onProbation({ probation }: Unit, now: number): Probation | undefined {
   return probation !== undefined && now < probation.until ? probation : undefined;

@@ -3,7 +3,7 @@
  *
  * Invariant: as of {@link PathHints}, an event is only a hint that it is time to look.
  */
-import { basename, dirname, relative, sep } from 'node:path';
+import { dirname, relative, sep } from 'node:path';
 import type { Clock } from '../../kernel/clock.ts';
 import { messageOf } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/logger.ts';
@@ -61,6 +61,6 @@ export class FileHints {
     for (const folder of this.#folders) {
       if (isInside(folder, path)) return !relative(folder, path).split(sep).some(isLeftover);
     }
-    return [...this.#files].some((file) => dirname(file) === path) && !isLeftover(basename(path));
+    return false;
   }
 }

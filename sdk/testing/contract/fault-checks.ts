@@ -3,7 +3,8 @@
  *
  * Invariant: the copies run the plugin's own code first, so that all it registers has to be undone.
  */
-import { GlyphError, messageOf } from '../../../kernel/errors.ts';
+import { messageOf } from '../../../kernel/errors.ts';
+import { isTimeout } from '../../../kernel/time-limit.ts';
 import type { PluginContext } from '../../../kernel/plugins/types.ts';
 import { ofError } from './findings.ts';
 import type { Finding, Findings } from './findings.ts';
@@ -36,7 +37,7 @@ export function hungActivation(subject: Subject): Promise<Findings> {
     };
     const report = await trial.load(variant(subject.definition, { activate: (ctx) => then(subject, ctx, hang) }));
     trial.hurried = false;
-    const found = isTimeout(report.error, 'activate')
+    const found = isTimeoutOf('activate', report.error)
       ? []
       : [`its activate never ended, and it is ${report.state} instead of cut off: ${messageOf(report.error ?? '')}`];
     return [...found, ...(await stoppedClean(trial, 'its activate had hung'))];
@@ -58,8 +59,8 @@ export function hungDeactivation(subject: Subject): Promise<Findings> {
     await trial.start(variant(definition, { deactivate }));
     const errors = await trial.stop();
     trial.hurried = false;
-    const found = errors.some((error) => isTimeout(error, 'deactivate'))
-      ? errors.filter((error) => !isTimeout(error, 'deactivate')).map(ofError)
+    const found = errors.some((error) => isTimeoutOf('deactivate', error))
+      ? errors.filter((error) => !isTimeoutOf('deactivate', error)).map(ofError)
       : ['its deactivate never ended, and nobody was told'];
     return [...found, ...(await trial.left('after its deactivate had hung'))];
   });
@@ -77,8 +78,7 @@ async function stoppedClean(trial: Trial, what: string): Promise<readonly Findin
   return [...errors.map(ofError), ...(await trial.left(`after ${what}`))];
 }
 
-const isTimeout = (error: unknown, phase: string): boolean =>
-  error instanceof GlyphError && error.code === 'GC_PLUGIN_TIMEOUT' && error.phase === phase;
+const isTimeoutOf = (phase: string, error: unknown): boolean => isTimeout(error) && error.phase === phase;
 
 /** Failures of the plugin's own code before the planned one. */
 const unlessPlanned = (error: Error | undefined, planned: string): readonly Finding[] =>

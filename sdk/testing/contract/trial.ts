@@ -6,6 +6,7 @@
  */
 import type { PluginDefinition, PluginReport, Versions } from '../../../kernel/plugins/types.ts';
 import { GlyphError } from '../../../kernel/errors.ts';
+import { isTimeout } from '../../../kernel/time-limit.ts';
 import { createHostClock } from '../host-clock.ts';
 import type { StandIns } from '../providers.ts';
 import { likelyService, providersFor } from '../providers.ts';
@@ -211,8 +212,6 @@ function misspelt(requires: Versions = {}): string {
   const meant = Object.keys(requires).flatMap((service) => likelyService(service) ?? []);
   return meant.length === 0 ? '' : ` Did you mean ${meant.map((name) => `'${name}'`).join(', ')}?`;
 }
-
-const isTimeout = (error: unknown): boolean => error instanceof GlyphError && error.code === 'GC_PLUGIN_TIMEOUT';
 
 /** A copy of a definition in which some phases are others; `this` in the original's own stays the original. */
 export function variant(
