@@ -70,6 +70,7 @@ function activate(ctx: PluginContext<SkillsConfig>): void {
   const { db, hooks } = ctx;
   const { manager } = handed.take(ctx);
   hooks.begin.tap('skills', () => db.access.settle());
+  hooks.shutdown.tap('skills', () => manager.rest());
   hooks.committed.tap('skills', (transaction) => {
     settleNotes(transaction, 'committed');
     manager.lookAtSchema();

@@ -41,6 +41,7 @@ export class SkillsManager implements SkillsService {
   #watcher: FolderWatcher | undefined;
   #ready: Promise<void> = Promise.resolve();
   #closed = false;
+  #resting = false;
   #restarting = false;
 
   constructor(parts: Omit<Runtime, 'peers'>) {
@@ -170,13 +171,18 @@ export class SkillsManager implements SkillsService {
     return this.#runtime.extensions.add(extension);
   }
 
+  /** The host is about to close, and what plugins take back from Lua then is no change: nothing is started again for that. */
+  rest(): void {
+    this.#resting = true;
+  }
+
   /** What Lua can call has changed: whatever runs is started again, soon and once for many changes; not if it is undone by then. */
   extensionsChanged(): void {
-    if (this.#restarting || this.#closed) return;
+    if (this.#restarting || this.#resting) return;
     this.#restarting = true;
     queueMicrotask(() => {
       this.#restarting = false;
-      if (this.#closed || !this.#runtime.extensions.areStale) return;
+      if (this.#resting || !this.#runtime.extensions.areStale) return;
       this.#host.close();
       for (const skill of this.#skills.values()) if (skill.running !== undefined) void skill.refresh(true);
     });
@@ -224,6 +230,7 @@ export class SkillsManager implements SkillsService {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.rest();
     this.#watcher?.close();
     for (const skill of inOrder([...this.#skills.values()]).toReversed()) {
       try {
